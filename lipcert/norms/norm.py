@@ -1,0 +1,46 @@
+"""Norms as values: an inner norm over the features of a group, an outer norm over the groups."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Order = Literal[2, "inf"]
+
+
+@dataclass(frozen=True)
+class Norm:
+    """`outer` over groups of (`inner` over features); a flat norm has one group, all of the tensor.
+
+    name: how the norm is written in commands, tables and certificates.
+    """
+
+    name: str
+    inner: Order
+    outer: Order
+
+    @property
+    def dual(self) -> Order | Literal[1]:
+        """The order of the dual of a flat norm: ⟨g, v⟩ <= |g|_dual |v|."""
+        return 2 if self.inner == 2 else 1
+
+    def of(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+        """The norm of each item of a batch."""
+        order = 2.0 if self.inner == 2 else math.inf
+        return torch.linalg.vector_norm(x.flatten(1), ord=order, dim=1)
+
+    def steepest(self, gradient: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        """The v of norm 1 that maximises ⟨gradient, v⟩, for each item (0 where the gradient is 0)."""
+        if self.inner == "inf":
+            return gradient.sign()
+        length = self.of(gradient).clamp_min(torch.finfo(gradient.dtype).tiny)
+        return gradient / length.reshape(-1, *[1] * (gradient.dim() - 1))
+
+
+L2 = Norm("l2", 2, 2)
+LINF = Norm("linf", "inf", "inf")
+
+NORMS = {norm.name: norm for norm in (L2, LINF)}

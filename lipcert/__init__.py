@@ -1,0 +1,56 @@
+"""Proved Lipschitz bounds for trained networks, with certificates that anyone can check."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from lipcert.errors import (
+    ExitCode,
+    GateError,
+    InputError,
+    LipcertError,
+    OutputError,
+    RejectedError,
+    ResourceError,
+    UnsupportedError,
+    UsageError,
+    ViolationError,
+)
+
+if TYPE_CHECKING:
+    from lipcert.norms.norm import L2, LINF, Norm
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "L2",
+    "LINF",
+    "ExitCode",
+    "GateError",
+    "InputError",
+    "LipcertError",
+    "Norm",
+    "OutputError",
+    "RejectedError",
+    "ResourceError",
+    "UnsupportedError",
+    "UsageError",
+    "ViolationError",
+    "__version__",
+]
+
+# Public names whose modules import torch: loaded when first asked for, so that `import lipcert` stays fast.
+_LAZY = {
+    "L2": "lipcert.norms.norm",
+    "LINF": "lipcert.norms.norm",
+    "Norm": "lipcert.norms.norm",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'lipcert' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

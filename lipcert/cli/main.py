@@ -1,0 +1,104 @@
+"""The `lipcert` command: its table of subcommands, and how a refusal becomes a message and an exit code."""
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+import lipcert
+from lipcert.cli import check, init
+from lipcert.errors import ExitCode, LipcertError
+
+# In the order of `lipcert --help`. A command's module imports torch, pandas and the rooms inside its
+# function, so that `lipcert --help` stays instant.
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "init": init.init,
+    "check": check.check,
+}
+
+_FRAMES_SHOWN = 6
+
+app = typer.Typer(
+    name="lipcert",
+    help="Proved Lipschitz bounds for trained networks, with certificates that anyone can check.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for name, command in COMMANDS.items():
+    app.command(name)(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lipcert {lipcert.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> int:
+    """Run the command line that the shell gave, and return its exit code. Never raises."""
+    try:
+        app()
+    except SystemExit as stop:  # how typer ends, also after Ctrl-C
+        return _interrupted() if stop.code == ExitCode.INTERRUPTED else int(stop.code or 0)
+    except KeyboardInterrupt:
+        return _interrupted()
+    except LipcertError as refusal:
+        _complain(refusal.message, refusal.hint)
+        return refusal.exit_code
+    except Exception as error:  # noqa: BLE001 - the last handler: whatever comes, say what happened
+        return _out_of_memory(error) if _is_out_of_memory(error) else _crashed(error)
+    return ExitCode.OK
+
+
+def _interrupted() -> int:
+    _complain("interrupted", "Files are written whole or not at all: what was finished before is kept.")
+    return ExitCode.INTERRUPTED
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # torch has no exception of its own for memory on the CPU: a RuntimeError that names the allocator.
+    return isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _out_of_memory(error: Exception) -> int:
+    _complain(f"out of memory: {error}".rstrip(": "), "Free memory, or run it on a machine that has more.")
+    return ExitCode.RESOURCE
+
+
+def _crashed(error: Exception) -> int:
+    frames = traceback.format_exception(error, limit=-_FRAMES_SHOWN)
+    _complain(
+        f"{type(error).__name__}: {error}",
+        "This is a bug in lipcert. Please report it with the command and the lines above.",
+        before="".join(frames),
+    )
+    return ExitCode.CRASH
+
+
+def _complain(message: str, hint: str, before: str = "") -> None:
+    """Say on stderr what was seen and what to do next; file names and the like are never markup."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if before:
+        console.print(Text(before.rstrip(), style="dim"))
+    console.print(Text("lipcert: ", style="bold red") + Text(message))
+    if hint:
+        console.print(Text(hint))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""A small residual convolutional network."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from torch import Tensor, nn
+
+from lipcert.architectures.mlp import ACTIVATIONS, Activation
+
+
+class CNNArguments(BaseModel):
+    """`stages` are the widths of the residual blocks; every block after the first halves height and width."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    in_channels: PositiveInt
+    classes: PositiveInt
+    stages: Annotated[list[PositiveInt], Field(min_length=1, max_length=100)]
+    activation: Activation = "relu"
+    batch_norm: bool = True
+
+
+def cnn(arguments: CNNArguments) -> nn.Sequential:
+    """Takes (batch, in_channels, height, width), returns (batch, classes)."""
+    stages = arguments.stages
+    layers: list[nn.Module] = [nn.Conv2d(arguments.in_channels, stages[0], 3, padding=1)]
+    for index, (fan_in, fan_out) in enumerate(zip([stages[0], *stages], stages, strict=False)):
+        layers.append(ResidualBlock(fan_in, fan_out, 1 if index == 0 else 2, arguments))
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(stages[-1], arguments.classes)]
+    return nn.Sequential(*layers)
+
+
+class ResidualBlock(nn.Module):
+    """activation(shortcut(x) + branch(x)); the branch is convolution, activation, convolution."""
+
+    def __init__(self, fan_in: int, fan_out: int, stride: int, arguments: CNNArguments) -> None:
+        super().__init__()
+        normalise = nn.BatchNorm2d if arguments.batch_norm else nn.Identity
+        self.branch = nn.Sequential(
+            nn.Conv2d(fan_in, fan_out, 3, stride, padding=1, bias=not arguments.batch_norm),
+            normalise(fan_out),
+            ACTIVATIONS[arguments.activation](),
+            nn.Conv2d(fan_out, fan_out, 3, padding=1, bias=not arguments.batch_norm),
+            normalise(fan_out),
+        )
+        keeps_shape = fan_in == fan_out and stride == 1
+        self.shortcut = nn.Identity() if keeps_shape else nn.Conv2d(fan_in, fan_out, 1, stride)
+        self.activation = ACTIVATIONS[arguments.activation]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.shortcut(x) + self.branch(x))

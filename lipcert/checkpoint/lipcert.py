@@ -1,0 +1,86 @@
+"""lipcert's own checkpoint: safetensors whose metadata holds the recipe that rebuilds the network.
+
+The metadata entry "lipcert.recipe" is JSON:
+    {"schema_version": 1, "architecture": "mlp", "arguments": {"widths": [64, 64, 10]}, "input_shape": [64]}
+`architecture` is a name in lipcert.architectures.ARCHITECTURES; `input_shape` leaves the batch out.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from torch import nn
+
+from lipcert import architectures
+from lipcert.errors import InputError, OutputError
+
+METADATA_KEY = "lipcert.recipe"
+
+
+class Recipe(BaseModel):
+    """What rebuilds a network: a built-in architecture, its arguments, and the shape of one input."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    schema_version: Literal[1] = 1
+    architecture: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    input_shape: list[PositiveInt] = Field(min_length=1, max_length=8)
+
+
+def recipe_of(metadata: Mapping[str, str], source: str) -> Recipe | None:
+    """The recipe in a safetensors file's metadata, None if there is none. Raises InputError if it is wrong."""
+    if METADATA_KEY not in metadata:
+        return None
+    try:
+        return Recipe.model_validate_json(metadata[METADATA_KEY])
+    except ValidationError as error:
+        raise InputError(
+            f"{source} has a recipe that cannot be used: {architectures.explain(error)}"
+        ) from error
+
+
+def build(recipe: Recipe) -> nn.Module:
+    """The network without its values, on the meta device, so that a false recipe costs no memory."""
+    with torch.device("meta"):
+        return architectures.build(recipe.architecture, recipe.arguments)
+
+
+def save(
+    path: Path,
+    module: nn.Module,
+    architecture: str,
+    arguments: Mapping[str, Any],
+    input_shape: tuple[int, ...],
+) -> None:
+    """Writes `module`, which architectures.build(architecture, arguments) must be able to rebuild, atomically.
+
+    An existing file is replaced. Raises InputError when the recipe builds another network, OutputError when the file
+    cannot be written.
+    """
+    from safetensors.torch import save as to_bytes
+
+    recipe = Recipe(architecture=architecture, arguments=dict(arguments), input_shape=list(input_shape))
+    _check_rebuilds(module, recipe)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    content = to_bytes(tensors, {METADATA_KEY: recipe.model_dump_json()})
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _check_rebuilds(module: nn.Module, recipe: Recipe) -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    rebuilt = {name: tuple(tensor.shape) for name, tensor in build(recipe).state_dict().items()}
+    if shapes != rebuilt:
+        raise InputError(
+            f"the recipe {recipe.architecture} {recipe.arguments} builds another network than the one to save",
+            hint="Give save() the arguments with which the module was built.",
+        )

@@ -1,0 +1,106 @@
+"""A file → Model, by what the file contains."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from lipcert.checkpoint import arch as architecture
+from lipcert.checkpoint import examples, lipcert, match, safetensors, state_dict
+from lipcert.checkpoint.find import StateDict, state_dicts
+from lipcert.checkpoint.hashing import file_sha256
+from lipcert.checkpoint.model import Model, Provenance
+from lipcert.checkpoint.sniff import Format, sniff
+from lipcert.errors import InputError, UsageError
+
+_SHOWN = 12
+
+
+def load(
+    path: Path | str,
+    *,
+    arch: str | None = None,
+    inputs: list[tuple[int, ...]] | None = None,
+    trust_pickle: bool = False,
+) -> Model:
+    """The network in the file at `path`, in eval mode, with exactly the file's weights.
+
+    arch: `package.module:function` or `file.py:function`, which is imported and called to build the network; needed
+        for state dicts and safetensors, which hold no architecture.
+    inputs: the shape of each input without the batch, (1, 28, 28); in place of the ones that `arch` gives.
+    trust_pickle: let the file execute code, to read a pickled module.
+
+    Raises UsageError when `arch` or `inputs` is missing, InputError or UnsupportedError when the file cannot be used,
+    ResourceError when it does not fit into memory.
+    """
+    path = Path(path)
+    kind = sniff(path)
+    if kind is Format.SAFETENSORS:
+        return _from_safetensors(path, arch, inputs)
+    return _from_pickle(path, kind, arch, inputs, trust_pickle)
+
+
+def _from_safetensors(path: Path, arch: str | None, inputs: list[tuple[int, ...]] | None) -> Model:
+    tensors, metadata = safetensors.read(path)
+    found = [StateDict((), tensors)]
+    recipe = lipcert.recipe_of(metadata, str(path)) if arch is None else None
+    if recipe is None:
+        return _from_weights(path, Format.SAFETENSORS, found, arch, inputs)
+    module = lipcert.build(recipe)
+    match.fill(module, found, str(path))
+    shapes = inputs or [tuple(recipe.input_shape)]
+    provenance = Provenance(path, "lipcert", file_sha256(path))
+    return _model(module, examples.from_shapes(shapes), provenance)
+
+
+def _from_pickle(
+    path: Path, kind: Format, arch: str | None, inputs: list[tuple[int, ...]] | None, trust: bool
+) -> Model:
+    loaded = state_dict.read(path, kind, trust_pickle=trust)
+    if isinstance(loaded, nn.Module) and arch is None:
+        return _model(loaded, _examples(None, inputs), Provenance(path, kind, file_sha256(path)))
+    if isinstance(loaded, nn.Module):
+        loaded = loaded.state_dict()
+    return _from_weights(path, kind, state_dicts(loaded), arch, inputs)
+
+
+def _from_weights(
+    path: Path, kind: Format, found: list[StateDict], arch: str | None, inputs: list[tuple[int, ...]] | None
+) -> Model:
+    if arch is None:
+        raise _architecture_needed(path, found)
+    module, given = architecture.build(arch)
+    inputs_used = _examples(given, inputs)
+    unwrapped = match.fill(module, found, str(path))
+    return _model(module, inputs_used, Provenance(path, kind, file_sha256(path), arch, unwrapped))
+
+
+def _examples(given: tuple[Tensor, ...] | None, inputs: list[tuple[int, ...]] | None) -> tuple[Tensor, ...]:
+    if inputs:
+        return examples.from_shapes(inputs)
+    if given is None:
+        raise UsageError(
+            "the shape of the input is not known",
+            hint="Give it without the batch, --input 1,28,28, or return (module, example_inputs) from --arch.",
+        )
+    return given
+
+
+def _model(module: nn.Module, inputs: tuple[Tensor, ...], provenance: Provenance) -> Model:
+    module.eval().requires_grad_(False)
+    return Model(module, None, examples.like(module, inputs), provenance)
+
+
+def _architecture_needed(path: Path, found: list[StateDict]) -> UsageError | InputError:
+    if not found or not found[0].tensors:
+        return InputError(
+            f"{path} holds no named tensors", hint="A state dict is needed: model.state_dict()."
+        )
+    tensors = list(found[0].tensors.items())
+    place = f" (at {found[0].title})" if found[0].where else ""
+    lines = [f"{path} holds {len(tensors)} named tensors{place} and not the network that uses them:"]
+    lines += [f"  {name} {tuple(tensor.shape)}" for name, tensor in tensors[:_SHOWN]]
+    lines += [f"  … {len(tensors) - _SHOWN} more"] if len(tensors) > _SHOWN else []
+    return UsageError(
+        "\n".join(lines),
+        hint=f"Say what builds it: --arch net.py:net, where net.py is\n\n{architecture.STUB}",
+    )

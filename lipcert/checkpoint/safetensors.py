@@ -1,0 +1,22 @@
+"""Safetensors files: names, shapes, bytes; nothing in them can execute."""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from lipcert.errors import InputError
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors by name, mapped from the file, and the metadata."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            return tensors, dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+        raise InputError(
+            f"{path} begins as safetensors but cannot be read: {error}",
+            hint="It is truncated or damaged: copy or download it again.",
+        ) from error

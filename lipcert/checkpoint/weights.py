@@ -1,0 +1,92 @@
+"""Which tensors are refused as weights, whatever the network: nothing is rounded, guessed or dropped."""
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from lipcert.checkpoint import memory
+from lipcert.errors import InputError, UnsupportedError
+
+FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+"""The dtypes whose every value is a binary64 number."""
+
+_ADAPTER = re.compile(
+    r"(^|\.)(lora_[AB]|lora_embedding_[AB]|lora_magnitude_vector|adapter_\w+|hada_w\d|ia3_l)(\.|$)"
+)
+_QUANTISED = re.compile(
+    r"(^|\.)(qweight|qzeros|_packed_params\w*|absmax|quant_map|quant_state|SCB|weight_scale)(\.|$)"
+)
+_SHOWN = 5
+
+
+def check_kind(tensors: Mapping[str, Tensor], source: str) -> None:
+    """Refuses adapters, quantised, complex, sparse and valueless tensors, by name.
+
+    source: what messages call the file. Raises InputError or UnsupportedError.
+    """
+    adapters = [name for name in tensors if _ADAPTER.search(name)]
+    if adapters:
+        raise InputError(
+            f"{source} holds an adapter, not a network: {_list(adapters)}",
+            hint="Merge first: load the base model with the adapter (peft: model.merge_and_unload()) and save that.",
+        )
+    for name, tensor in tensors.items():
+        if reason := _reason(name, tensor):
+            raise UnsupportedError(
+                f"{source}: {name} {reason}", hint="Save the weights as dense floating point."
+            )
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    memory.require(needed, f"holding the weights of {source}")
+
+
+def _reason(name: str, tensor: Tensor) -> str:
+    if tensor.is_meta:
+        return "has a shape and no values (it was saved from the meta device)"
+    if tensor.is_quantized or _QUANTISED.search(name):
+        return f"is quantised ({tensor.dtype})"
+    if tensor.layout != torch.strided or tensor.is_nested:
+        return f"is sparse or nested ({tensor.layout})"
+    if tensor.is_complex():
+        return f"is complex ({tensor.dtype})"
+    if tensor.is_floating_point() and tensor.dtype not in FLOATS:
+        return f"is quantised ({tensor.dtype})"
+    return ""
+
+
+def check_values(tensors: Mapping[str, Tensor], source: str) -> None:
+    """Refuses NaN and infinity, naming the tensors and how many values of each. Raises InputError."""
+    found = []
+    for name, tensor in tensors.items():
+        bad = int((~torch.isfinite(tensor)).sum()) if tensor.is_floating_point() else 0
+        if bad:
+            found.append(f"{name} ({bad:,} of {tensor.numel():,} values)")
+    if found:
+        raise InputError(
+            f"{source} has weights that are NaN or infinite: {_list(found)}",
+            hint="No bound holds for them. Use a checkpoint from before training diverged.",
+        )
+
+
+def check_dtypes(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str) -> None:
+    """Refuses integers where the network has floats, and floats where it has integers. Raises InputError."""
+    wrong = [
+        f"{name} is {_dtype(tensor)}, the network has {_dtype(expected[name])}"
+        for name, tensor in given.items()
+        if tensor.is_floating_point() != expected[name].is_floating_point()
+    ]
+    if wrong:
+        raise InputError(
+            f"{source}: {_list(wrong)}",
+            hint="Integer weights mean that the file is quantised or of another network: save floating-point ones.",
+        )
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _list(items: list[str]) -> str:
+    rest = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return ", ".join(items[:_SHOWN]) + rest

@@ -10,4 +10,7 @@ def check(
     folder: Annotated[Path, typer.Argument(help="The workspace.")] = Path(),
 ) -> None:
     """Validate lipcert.toml and attacks/*.toml; runs no model, imports nothing of yours."""
-    raise NotImplementedError
+    from lipcert.workspace.load import load
+
+    workspace = load(folder)
+    typer.echo(f"valid: {len(workspace.settings.models)} models, {len(workspace.suites)} suites")

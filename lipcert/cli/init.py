@@ -10,4 +10,10 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Where; created if missing.")] = Path(),
 ) -> None:
     """Write a commented workspace: lipcert.toml, attacks/, reports/. Never overwrites."""
-    raise NotImplementedError
+    from lipcert.workspace.init import init as write_workspace
+
+    new, kept = write_workspace(folder)
+    for path in new:
+        typer.echo(f"wrote  {path}")
+    for path in kept:
+        typer.echo(f"kept   {path}")

@@ -1,0 +1,1 @@
+"""What is kept on disk: versioned schemas of results and certificates, atomic writes, locks."""

@@ -1,0 +1,1 @@
+"""The workspace: lipcert.toml and attacks/*.toml, what may stand in them, and what `lipcert init` writes."""

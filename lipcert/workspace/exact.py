@@ -1,0 +1,48 @@
+"""Numbers and domains as people write them, read exactly: "8/255" is eight 255ths, "0.1" is a tenth."""
+
+import re
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?"
+_EXACT = re.compile(rf"\s*({_NUMBER})\s*(?:/\s*({_NUMBER})\s*)?", re.ASCII)
+_LONGEST = 200
+
+DOMAIN_GRAMMAR = '"everywhere" or "box:LO,HI", such as "box:0,1" or "box:-8/255,1.5"'
+
+
+class DomainSpec(NamedTuple):
+    """The inputs a claim is about: all, or those at most `radius` away from the box [lo, hi]."""
+
+    kind: Literal["everywhere", "box"]
+    lo: Fraction | None = None
+    hi: Fraction | None = None
+    radius: Fraction = Fraction(0)
+
+
+def parse_exact(text: str) -> Fraction:
+    """The exact value of a decimal or of a quotient of two. Raises ValueError for anything else."""
+    match = _EXACT.fullmatch(text) if len(text) <= _LONGEST else None
+    if not match:
+        raise ValueError(f"{text[:40]!r} is no exact number: write a decimal or a fraction such as 8/255")
+    numerator, denominator = Fraction(match[1]), Fraction(match[2] or 1)
+    if denominator == 0:
+        raise ValueError(f"{text!r} divides by zero")
+    return numerator / denominator
+
+
+def parse_domain(text: str, radius: Fraction = Fraction(0)) -> DomainSpec:
+    """Read `everywhere` or `box:LO,HI`, with the radius round it. Raises ValueError for anything else."""
+    if radius < 0:
+        raise ValueError(f"the radius {radius} is negative")
+    if text == "everywhere":
+        if radius != 0:
+            raise ValueError("everywhere has no room for a radius: name a box, such as box:0,1")
+        return DomainSpec("everywhere")
+    kind, colon, ends = text.partition(":")
+    if kind != "box" or not colon or ends.count(",") != 1:
+        raise ValueError(f"{text[:40]!r} is no domain: write {DOMAIN_GRAMMAR}")
+    lo, hi = (parse_exact(end) for end in ends.split(","))
+    if not lo <= hi:
+        raise ValueError(f"the box {text!r} is empty: {lo} is above {hi}")
+    return DomainSpec("box", lo, hi, radius)

@@ -1,0 +1,123 @@
+"""Reading a workspace. Nothing of the user's is imported and no checkpoint is opened."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from lipcert.errors import InputError
+from lipcert.workspace.schema import ModelEntry, Settings, Suite, Table
+
+SETTINGS_FILE = "lipcert.toml"
+ATTACKS_FOLDER = "attacks"
+
+T = TypeVar("T", bound=Table)
+
+
+class Problem(NamedTuple):
+    """Something wrong in a file of the workspace; `key` is the path of the key, empty for the whole file."""
+
+    file: Path
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (str(self.file), self.key, self.message) if part)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with a valid lipcert.toml and valid attacks/*.toml (`suites`, by file name without ending)."""
+
+    root: Path
+    settings: Settings
+    suites: Mapping[str, Suite]
+
+    def path_of(self, model: ModelEntry) -> Path:
+        """Where the checkpoint of one of `settings.models` lies."""
+        return self.root / model.path
+
+
+def load(root: Path) -> Workspace:
+    """Read and validate the workspace in the folder `root`. Raises InputError listing every problem."""
+    problems: list[Problem] = []
+    settings = _table(root / SETTINGS_FILE, Settings, problems)
+    files = sorted((root / ATTACKS_FOLDER).glob("*.toml"))
+    suites = {file.stem: suite for file in files if (suite := _table(file, Suite, problems))}
+    if settings:
+        known = [file.stem for file in files]
+        problems += [Problem(root / SETTINGS_FILE, *found) for found in _dangling(root, settings, known)]
+    if problems or not settings:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise InputError(
+            f"the workspace is not valid:\n{listed}",
+            hint="Correct this; `lipcert check` says when all is well.",
+        )
+    return Workspace(root, settings, suites)
+
+
+def _table(file: Path, schema: type[T], problems: list[Problem]) -> T | None:
+    """The content of one TOML file, or None with what is wrong added to `problems`."""
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
+        return schema.model_validate(content)
+    except FileNotFoundError:
+        problems.append(Problem(file, "", "no such file; `lipcert init` writes one"))
+    except ValidationError as error:
+        problems += [Problem(file, *_describe(detail, schema)) for detail in error.errors()]
+    except UnicodeDecodeError:
+        problems.append(Problem(file, "", "no TOML: it is not UTF-8 text"))
+    except (ValueError, RecursionError) as error:  # bad TOML, an integer of thousands of digits, deep nesting
+        problems.append(Problem(file, "", f"no TOML: {error}"))
+    except OSError as error:
+        problems.append(Problem(file, "", f"cannot be read: {error.strerror}"))
+    return None
+
+
+def _describe(detail: ErrorDetails, schema: type[Table]) -> tuple[str, str]:
+    """The path of the key that pydantic complains about, and what to tell a person."""
+    where = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "missing":
+        return where, "is missing"
+    if detail["type"] == "extra_forbidden":
+        table = ModelEntry if len(detail["loc"]) > 1 else schema  # the only table inside another
+        return where, f"is no known key; {_nearest(str(detail['loc'][-1]), table.model_fields)}"
+    message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else detail["msg"]
+    seen = "" if isinstance(detail["input"], dict) else f" (seen: {_short(detail['input'])})"
+    return where, message + seen
+
+
+def _short(value: Any) -> str:
+    text = str(value) if isinstance(value, Decimal) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _dangling(root: Path, settings: Settings, suites: list[str]) -> Iterator[tuple[str, str]]:
+    """What lipcert.toml names and is not there."""
+    if settings.default_model is not None and settings.default_model not in settings.models:
+        hint = _nearest(settings.default_model, settings.models)
+        yield "default_model", f"there is no [models.{settings.default_model}]; {hint}"
+    for position, suite in enumerate(settings.suites):
+        if suite not in suites:
+            yield (
+                f"suites.{position}",
+                f"there is no {ATTACKS_FOLDER}/{suite}.toml; {_nearest(suite, suites)}",
+            )
+    for name, model in settings.models.items():
+        if not (root / model.path).is_file():
+            yield f"models.{name}.path", f"there is no file {root / model.path}"
+        script = (model.arch or "").rpartition(":")[0]
+        if script.endswith(".py") and not (root / script).is_file():
+            yield f"models.{name}.arch", f"there is no file {root / script}"
+
+
+def _nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
+    """Which known word was meant, or all of them where none is near."""
+    close = get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known) or 'none'}"

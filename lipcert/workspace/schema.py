@@ -1,0 +1,125 @@
+"""What may stand in lipcert.toml (Settings) and in attacks/*.toml (Suite)."""
+
+import re
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+from lipcert.workspace.exact import DomainSpec, parse_domain, parse_exact
+
+_FUNCTION = re.compile(r"(?:[^:]+\.py|\w+(?:\.\w+)*):\w+")
+_ATTACK = re.compile(r"[a-z][a-z0-9-]*|\w+(?:\.\w+)*:\w+")
+
+
+def _exact(value: object) -> Fraction:
+    # TOML is read with decimals kept (see load.py), so 0.1 is a tenth and not the float next to it.
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        raise ValueError("a number such as 0.5, or a fraction in quotes such as '8/255', is needed")
+    return parse_exact(str(value))
+
+
+def _version(value: int) -> int:
+    if value != 1:
+        raise ValueError("this lipcert reads version 1")
+    return value
+
+
+def _positive(value: Fraction) -> Fraction:
+    if not value > 0:
+        raise ValueError(f"{value} is not above 0")
+    return value
+
+
+def _nonnegative(value: Fraction) -> Fraction:
+    if not value >= 0:
+        raise ValueError(f"{value} is negative")
+    return value
+
+
+def _function(value: str) -> str:
+    if not _FUNCTION.fullmatch(value):
+        raise ValueError("write 'package.module:function' or 'file.py:function'")
+    return value
+
+
+def _attack(value: str) -> str:
+    if not _ATTACK.fullmatch(value):
+        raise ValueError("write the name of an attack, such as 'pgd', or 'package.module:function'")
+    return value
+
+
+Exact = Annotated[Fraction, PlainValidator(_exact)]
+Version = Annotated[int, AfterValidator(_version)]
+NormName = Literal["l2", "linf"]
+
+
+class Table(BaseModel):
+    """A TOML table: immutable, of exactly the types stated, without unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ModelEntry(Table):
+    """`[models.NAME]`: a checkpoint, and the claim about it that is wanted unless a command says otherwise.
+
+    path: from the folder of lipcert.toml.
+    arch: the function that returns the network, where the file does not say it itself.
+    input: the shape of one input without the batch, such as [1, 28, 28].
+    output: which entry of a dict or tuple output; empty where there is one.
+    """
+
+    path: str = Field(min_length=1)
+    arch: Annotated[str, AfterValidator(_function)] | None = None
+    input: list[PositiveInt] | None = Field(default=None, min_length=1)
+    norm: Version = Annotated[int, AfterValidator(_version)]
+NormName = "l2"
+    domain: str = "everywhere"
+    radius: Annotated[Exact, AfterValidator(_nonnegative)] = Fraction(0)
+    output: str = ""
+
+    @field_validator("domain")
+    @classmethod
+    def _is_domain(cls, text: str) -> str:
+        parse_domain(text)
+        return text
+
+    @model_validator(mode="after")
+    def _radius_fits_domain(self) -> Self:
+        parse_domain(self.domain, self.radius)
+        return self
+
+    @property
+    def region(self) -> DomainSpec:
+        return parse_domain(self.domain, self.radius)
+
+
+class Settings(Table):
+    """`lipcert.toml`. suites: names of files in attacks/, without the ending."""
+
+    version: Version
+    default_model: str | None = None
+    suites: list[str] = []
+    models: dict[str, ModelEntry] = {}
+
+
+class Suite(Table):
+    """`attacks/NAME.toml`: a threat model. eps: budgets in units of `norm`, each tried with every attack."""
+
+    version: Version
+    space: Literal["input", "embedding"]
+    norm: NormName
+    eps: list[Annotated[Exact, AfterValidator(_positive)]] = Field(min_length=1)
+    steps: PositiveInt
+    restarts: PositiveInt = 1
+    attacks: list[Annotated[str, AfterValidator(_attack)]] = Field(min_length=1)

@@ -82,8 +82,7 @@ class ModelEntry(Table):
     path: str = Field(min_length=1)
     arch: Annotated[str, AfterValidator(_function)] | None = None
     input: list[PositiveInt] | None = Field(default=None, min_length=1)
-    norm: Version = Annotated[int, AfterValidator(_version)]
-NormName = "l2"
+    norm: NormName = "l2"
     domain: str = "everywhere"
     radius: Annotated[Exact, AfterValidator(_nonnegative)] = Fraction(0)
     output: str = ""

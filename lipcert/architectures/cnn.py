@@ -48,4 +48,5 @@ class ResidualBlock(nn.Module):
         self.activation = ACTIVATIONS[arguments.activation]()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activation(self.shortcut(x) + self.branch(x))
+        y: Tensor = self.activation(self.shortcut(x) + self.branch(x))
+        return y

@@ -26,7 +26,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
-    """The built-in network `name`. Raises InputError for an unknown name or argument, naming the nearest known."""
+    """The built-in network `name`. Raises InputError that names the nearest known name or argument."""
     if name not in ARCHITECTURES:
         raise InputError(
             f"there is no built-in architecture {name!r}", hint=_nearest(name, list(ARCHITECTURES))

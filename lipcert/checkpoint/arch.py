@@ -1,4 +1,4 @@
-"""`--arch`: the user's own code that builds the network. This is the one place where naming code executes it."""
+"""`--arch`: the user's own code that builds the network, the one place where naming code executes it."""
 
 import importlib
 import importlib.util
@@ -26,8 +26,9 @@ def net():
 def build(arch: str) -> tuple[nn.Module, tuple[Tensor, ...] | None]:
     """Calls `package.module:function` or `file.py:function` without arguments.
 
-    It returns the module, or the module and its example inputs (a tensor or a tuple of tensors, batch dimension
-    included). Raises UsageError when there is no such function, InputError when it fails or returns anything else.
+    It returns the module, or the module and its example inputs (a tensor or a tuple of tensors, batch
+    dimension included). Raises UsageError when there is no such function, InputError when it fails or
+    returns anything else.
     """
     place, colon, name = arch.rpartition(":")
     if not colon or not place or not name.isidentifier():

@@ -1,4 +1,4 @@
-"""Zip archives are measured before they are read: what they declare against what they are and what there is."""
+"""Zip archives are measured before they are read: what they declare against what there is."""
 
 import zipfile
 from pathlib import Path
@@ -23,7 +23,7 @@ def check(path: Path) -> bool:
     declared = sum(entry.file_size for entry in entries)
     if len(entries) > _ENTRY_LIMIT or declared > _RATIO_LIMIT * size:
         raise InputError(
-            f"{path} is a zip bomb: {size:,} bytes that declare {declared:,} bytes in {len(entries):,} entries",
+            f"{path} is a zip bomb: {size:,} bytes declare {declared:,} bytes in {len(entries):,} entries",
             hint="torch.save stores weights uncompressed. Save the checkpoint again from its source.",
         )
     names = [entry.filename for entry in entries]

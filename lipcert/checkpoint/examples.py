@@ -12,7 +12,7 @@ Shape = tuple[int, ...]
 
 
 def from_shapes(shapes: list[Shape]) -> tuple[Tensor, ...]:
-    """One float32 input a shape, uniform in [0, 1) and always the same. A shape leaves the batch out: (1, 28, 28).
+    """One float32 input a shape, uniform in [0, 1), always the same. A shape has no batch: (1, 28, 28).
 
     Raises UsageError for a shape that is no shape, ResourceError for one that does not fit into memory.
     """

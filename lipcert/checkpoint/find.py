@@ -1,4 +1,4 @@
-"""Where in a loaded object the weights are: state dicts nested in dicts and lists, beside optimisers and records."""
+"""Where in a loaded object the weights are: nested in dicts and lists, beside optimisers and records."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class StateDict:
 
 
 def state_dicts(loaded: object) -> list[StateDict]:
-    """Every group of named tensors in `loaded`, likeliest first, then unions of neighbours with disjoint names."""
+    """Every group of named tensors in `loaded`, likeliest first, then unions of disjoint neighbours."""
     seen: set[int] = set()
     singles = sorted(_walk(loaded, (), seen), key=lambda found: (found.rank, -len(found.tensors)))
     return singles + list(_unions(singles))

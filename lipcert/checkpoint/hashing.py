@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import torch
+from numpy import uint8
+from numpy.typing import NDArray
 from torch import Tensor
 
 _CHUNK = 1 << 22
@@ -14,8 +16,9 @@ def tensor_sha256(tensor: Tensor) -> str:
     """Hexadecimal SHA-256 of one ASCII header line and the elements of `tensor`.
 
     Header: dtype as torch names it without "torch.", one space, the sizes joined by commas, a newline:
-    "float32 100,784\\n", and "float32 \\n" for a scalar. Then the elements in row-major order, each in its own
-    little-endian bytes, without padding. -0.0 and 0.0 differ; strides, device and requires_grad do not count.
+    "float32 100,784\\n", and "float32 \\n" for a scalar. Then the elements in row-major order, each in its
+    own little-endian bytes, without padding. -0.0 and 0.0 differ; strides, device and requires_grad do not
+    count.
 
     Raises TypeError for a tensor that is not dense (quantised, sparse, without storage).
     """
@@ -29,11 +32,11 @@ def tensor_sha256(tensor: Tensor) -> str:
 
 def _little_endian(tensor: Tensor) -> memoryview:
     plain = tensor.resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
-    octets = plain.view(torch.uint8).numpy()
+    octets: NDArray[uint8] = plain.view(torch.uint8).numpy()
     if sys.byteorder == "big":
         width = tensor.element_size() // (2 if tensor.is_complex() else 1)
-        octets = octets.reshape(-1, width)[:, ::-1].copy()
-    return memoryview(octets).cast("B") if octets.size else memoryview(b"")
+        octets = octets.reshape(-1, width)[:, ::-1].ravel()
+    return octets.data
 
 
 def file_sha256(path: Path) -> str:

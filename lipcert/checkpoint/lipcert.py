@@ -32,7 +32,7 @@ class Recipe(BaseModel):
 
 
 def recipe_of(metadata: Mapping[str, str], source: str) -> Recipe | None:
-    """The recipe in a safetensors file's metadata, None if there is none. Raises InputError if it is wrong."""
+    """The recipe in a safetensors file's metadata, or None. Raises InputError if it is wrong."""
     if METADATA_KEY not in metadata:
         return None
     try:
@@ -56,10 +56,11 @@ def save(
     arguments: Mapping[str, Any],
     input_shape: tuple[int, ...],
 ) -> None:
-    """Writes `module`, which architectures.build(architecture, arguments) must be able to rebuild, atomically.
+    """Writes `module`, which architectures.build(architecture, arguments) must be able to rebuild,
+    atomically.
 
-    An existing file is replaced. Raises InputError when the recipe builds another network, OutputError when the file
-    cannot be written.
+    An existing file is replaced. Raises InputError when the recipe builds another network, OutputError when
+    the file cannot be written.
     """
     from safetensors.torch import save as to_bytes
 
@@ -81,6 +82,6 @@ def _check_rebuilds(module: nn.Module, recipe: Recipe) -> None:
     rebuilt = {name: tuple(tensor.shape) for name, tensor in build(recipe).state_dict().items()}
     if shapes != rebuilt:
         raise InputError(
-            f"the recipe {recipe.architecture} {recipe.arguments} builds another network than the one to save",
+            f"the recipe {recipe.architecture} {recipe.arguments} builds another network",
             hint="Give save() the arguments with which the module was built.",
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from lipcert.checkpoint import arch as architecture
-from lipcert.checkpoint import examples, lipcert, match, safetensors, state_dict
+from lipcert.checkpoint import examples, export, lipcert, match, safetensors, state_dict, weights
 from lipcert.checkpoint.find import StateDict, state_dicts
 from lipcert.checkpoint.hashing import file_sha256
 from lipcert.checkpoint.model import Model, Provenance
@@ -24,19 +24,31 @@ def load(
 ) -> Model:
     """The network in the file at `path`, in eval mode, with exactly the file's weights.
 
-    arch: `package.module:function` or `file.py:function`, which is imported and called to build the network; needed
+    arch: `package.module:function` or `file.py:function`, imported and called to build the network; needed
         for state dicts and safetensors, which hold no architecture.
     inputs: the shape of each input without the batch, (1, 28, 28); in place of the ones that `arch` gives.
     trust_pickle: let the file execute code, to read a pickled module.
 
-    Raises UsageError when `arch` or `inputs` is missing, InputError or UnsupportedError when the file cannot be used,
-    ResourceError when it does not fit into memory.
+    Raises UsageError when `arch` or `inputs` is missing, InputError or UnsupportedError when the file cannot
+    be used, ResourceError when it does not fit into memory.
     """
     path = Path(path)
     kind = sniff(path)
+    if kind in (Format.EXPORT, Format.EXPORT_LEGACY):
+        return _from_program(path, kind, arch, inputs)
     if kind is Format.SAFETENSORS:
         return _from_safetensors(path, arch, inputs)
     return _from_pickle(path, kind, arch, inputs, trust_pickle)
+
+
+def _from_program(path: Path, kind: Format, arch: str | None, inputs: list[tuple[int, ...]] | None) -> Model:
+    if arch is not None or inputs:
+        raise UsageError(
+            f"{path} is a torch.export program, which holds its architecture and its input shapes",
+            hint="Leave --arch and --input out.",
+        )
+    program, given = export.read(path, kind)
+    return Model(None, program, given, Provenance(path, kind, file_sha256(path)))
 
 
 def _from_safetensors(path: Path, arch: str | None, inputs: list[tuple[int, ...]] | None) -> Model:
@@ -80,7 +92,7 @@ def _examples(given: tuple[Tensor, ...] | None, inputs: list[tuple[int, ...]] | 
     if given is None:
         raise UsageError(
             "the shape of the input is not known",
-            hint="Give it without the batch, --input 1,28,28, or return (module, example_inputs) from --arch.",
+            hint="Give it without the batch, --input 1,28,28, or let --arch return (module, example_inputs).",
         )
     return given
 
@@ -95,6 +107,8 @@ def _architecture_needed(path: Path, found: list[StateDict]) -> UsageError | Inp
         return InputError(
             f"{path} holds no named tensors", hint="A state dict is needed: model.state_dict()."
         )
+    for state in found:
+        weights.check_names(state.tensors, str(path))
     tensors = list(found[0].tensors.items())
     place = f" (at {found[0].title})" if found[0].where else ""
     lines = [f"{path} holds {len(tensors)} named tensors{place} and not the network that uses them:"]

@@ -21,7 +21,8 @@ class _Try:
 
 
 def fill(module: nn.Module, found: list[StateDict], source: str) -> tuple[str, ...]:
-    """Gives `module` the values of the one state dict in `found` that fits it, and returns what was unwrapped.
+    """Gives `module` the values of the one state dict in `found` that fits it, and returns what was
+    unwrapped.
 
     Every value stays exact: a tensor wider than the network's widens the network, a narrower one is widened.
     source: what messages call the file. Raises InputError, UnsupportedError, ResourceError.
@@ -75,6 +76,7 @@ def _mismatch(found: list[StateDict], tries: list[_Try], source: str) -> InputEr
             f"{source} holds no named tensors", hint="A state dict is needed: model.state_dict()."
         )
     for state in found:
+        weights.check_names(state.tensors, source)
         weights.check_kind(state.tensors, source)
     best = max(tries, key=lambda attempt: (attempt.mismatch.fitting, -len(attempt.mismatch.unexpected)))
     place = f" (at {' → '.join(best.where)})" if best.where else ""
@@ -103,7 +105,7 @@ def _complete(tensors: dict[str, Tensor], tied: list[list[str]], source: str) ->
 def _assign(
     module: nn.Module, tensors: dict[str, Tensor], expected: Mapping[str, Tensor], tied: list[list[str]]
 ) -> None:
-    """The tensors themselves become the parameters, so that mapped ones stay mapped unless they must be widened."""
+    """The tensors themselves become the parameters: mapped ones stay mapped unless they must be widened."""
     dtypes = {t.dtype for t in (*expected.values(), *tensors.values()) if t.is_floating_point()}
     if dtypes:
         # The narrowest dtype that holds every value of all of these exactly.
@@ -128,6 +130,6 @@ def _check_no_meta(module: nn.Module, source: str) -> None:
     empty = [name for name, tensor in named if tensor.is_meta and not name.endswith("num_batches_tracked")]
     if empty:
         raise InputError(
-            f"the network has no values for {', '.join(empty)}: it builds them on the meta device and {source} lacks them",
+            f"the network builds {', '.join(empty)} on the meta device, and {source} has no values for them",
             hint="Build these buffers with values in --arch.",
         )

@@ -17,8 +17,8 @@ Shape = tuple[int, ...]
 def readings(names: Sequence[str]) -> list[tuple[str, list[str]]]:
     """What was taken off, and the names without it, for each way to read `names`: as they are first.
 
-    DataParallel puts "module." before a name, torch.compile "_orig_mod.", a trainer the attribute that holds the
-    network.
+    DataParallel puts "module." before a name, torch.compile "_orig_mod.", a trainer the attribute that holds
+    the network.
     """
     wrapper = next((found[1] for name in names if (found := _WRAPPER.search(name))), "")
     unwrapped = [_WRAPPER.sub("", name) for name in names]
@@ -69,7 +69,8 @@ class Mismatch:
 def compare(expected: Mapping[str, Tensor], tied: list[list[str]], given: Mapping[str, Tensor]) -> Mismatch:
     """How `given` differs from what the network has (`expected`, with its groups of `tied` names).
 
-    One name of a tied group stands for all. BatchNorm's count of batches is not used in eval mode and may be absent.
+    One name of a tied group stands for all. BatchNorm's count of batches is not used in eval mode and may be
+    absent.
     """
     covered = {name for group in tied if any(other in given for other in group) for name in group}
     missing = [name for name in expected if name not in given and name not in covered]
@@ -90,9 +91,9 @@ def _shape(tensor: Tensor) -> Shape:
 
 
 def _nearest(missing: Mapping[str, Shape], unexpected: Mapping[str, Shape]) -> dict[str, tuple[float, str]]:
-    """For each missing name, how near the nearest unexpected one is (in [0, 1]) and the words that name it."""
+    """For each missing name, how near the nearest unexpected one is, in [0, 1], and the words for it."""
     if not unexpected or len(missing) * len(unexpected) > _PAIR_LIMIT:
-        return {name: (0.0, "") for name in missing}
+        return dict.fromkeys(missing, (0.0, ""))
     found = {}
     for name in missing:
         score, near = max((SequenceMatcher(None, name, other).ratio(), other) for other in unexpected)

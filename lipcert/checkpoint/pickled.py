@@ -1,8 +1,8 @@
 """Pickles as torch.save writes them, read without executing anything.
 
-`torch.load(weights_only=True)` interprets the pickle itself and knows tensors and plain containers. Beside the
-weights, checkpoints often carry a few harmless records (a NumPy accuracy, the command line's namespace); each name
-in INERT is read as an empty placeholder, never as the class it names.
+`torch.load(weights_only=True)` interprets the pickle itself and knows tensors and plain containers. Beside
+the weights, checkpoints often carry a few harmless records (a NumPy accuracy, the command line's namespace);
+each name in INERT is read as an empty placeholder, never as the class it names.
 """
 
 import re
@@ -77,9 +77,9 @@ def _refusal(name: str, error: Exception) -> InputError:
         return InputError(
             f"{name} is not weights alone: its pickle names {seen[1]}, and unpickling that would run code. "
             "Nothing was executed.",
-            hint="Save the weights alone, torch.save(model.state_dict(), ...), and say what builds the network: "
-            "--arch file.py:function. Or, if you trust whoever made the file with everything you may do here: "
-            "--trust-pickle.",
+            hint="Save the weights alone, torch.save(model.state_dict(), ...), and say what builds the "
+            "network: --arch file.py:function. Or, if you trust whoever made the file with all that you may "
+            "do here: --trust-pickle.",
         )
     return InputError(
         f"{name} cannot be read as what torch.save writes: {_first_line(error)}",

@@ -1,4 +1,4 @@
-"""What a file is, from its first bytes and, for a zip, from the names inside. Suffixes are never looked at."""
+"""What a file is, from its first bytes and, for a zip, the names inside. Suffixes are not looked at."""
 
 import zipfile
 from enum import StrEnum
@@ -12,7 +12,7 @@ _SAFETENSORS_HEADER_LIMIT = 100_000_000  # the format's own limit
 # torch.save before 1.6 starts with the pickled number 0x1950a86a20f9469cfc6c.
 _LEGACY_TORCH_MAGIC = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 
-READABLE = "lipcert reads its own checkpoints, safetensors, state dicts written by torch.save, and torch.export programs."
+READABLE = "lipcert reads its own checkpoints, safetensors, files of torch.save, and torch.export programs."
 
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", "a PNG picture"),
@@ -49,7 +49,7 @@ class Format(StrEnum):
 
 
 def sniff(path: Path) -> Format:
-    """The format of the file at `path`. Raises InputError that says what the file is when it is none of them."""
+    """The format of the file at `path`. Raises InputError that says what the file is when it is no format."""
     size = _size(path)
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -124,7 +124,7 @@ def _sniff_pickle(path: Path, head: bytes) -> Format:
         return Format.TORCH_LEGACY
     raise InputError(
         f"{path} is a pickle that torch.save did not write, and reading it would run code from the file",
-        hint=f"{READABLE} In a session you trust, load it and save its weights with torch.save or safetensors.",
+        hint=f"{READABLE} Where you trust it, load it and save its weights with torch.save.",
     )
 
 

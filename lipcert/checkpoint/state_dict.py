@@ -9,7 +9,7 @@ from lipcert.errors import InputError
 
 
 def read(path: Path, kind: Format, *, trust_pickle: bool) -> Any:
-    """What torch.save was given. With `trust_pickle` the file may execute code, otherwise nothing is executed."""
+    """What torch.save was given. Only with `trust_pickle` can the file execute code."""
     mappable = kind is Format.TORCH_ZIP and archive.check(path)
     if trust_pickle:
         return _read_trusted(path)

@@ -15,43 +15,49 @@ FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 _ADAPTER = re.compile(
     r"(^|\.)(lora_[AB]|lora_embedding_[AB]|lora_magnitude_vector|adapter_\w+|hada_w\d|ia3_l)(\.|$)"
 )
-_QUANTISED = re.compile(
-    r"(^|\.)(qweight|qzeros|_packed_params\w*|absmax|quant_map|quant_state|SCB|weight_scale)(\.|$)"
-)
+_PACKED = re.compile(r"(^|\.)(qweight|qzeros|_packed_params\w*|absmax|quant_map|SCB)(\.|$)")
+_DENSE = "Save the weights in floating point: float64, float32, float16 or bfloat16."
 _SHOWN = 5
 
 
-def check_kind(tensors: Mapping[str, Tensor], source: str) -> None:
-    """Refuses adapters, quantised, complex, sparse and valueless tensors, by name.
+def check_names(tensors: Mapping[str, Tensor], source: str) -> None:
+    """Says what names mean that no plain network has: an adapter, or weights packed by a quantiser.
 
-    source: what messages call the file. Raises InputError or UnsupportedError.
+    For a file that fits no network; a network that has such names itself may use them. Raises InputError,
+    UnsupportedError.
     """
-    adapters = [name for name in tensors if _ADAPTER.search(name)]
-    if adapters:
+    if adapters := [name for name in tensors if _ADAPTER.search(name)]:
         raise InputError(
             f"{source} holds an adapter, not a network: {_list(adapters)}",
-            hint="Merge first: load the base model with the adapter (peft: model.merge_and_unload()) and save that.",
+            hint="Merge first: load the base model with the adapter and save model.merge_and_unload() of peft.",
         )
-    for name, tensor in tensors.items():
-        if reason := _reason(name, tensor):
-            raise UnsupportedError(
-                f"{source}: {name} {reason}", hint="Save the weights as dense floating point."
-            )
+    if packed := [name for name in tensors if _PACKED.search(name)]:
+        raise UnsupportedError(f"{source} is quantised: {_list(packed)}", hint=_DENSE)
+
+
+def check_kind(tensors: Mapping[str, Tensor], source: str) -> None:
+    """Refuses quantised, complex, sparse and valueless tensors, and more of them than there is memory.
+
+    source: what messages call the file. Raises UnsupportedError or ResourceError.
+    """
+    wrong = [f"{name} {reason}" for name, tensor in tensors.items() if (reason := _reason(tensor))]
+    if wrong:
+        raise UnsupportedError(f"{source}: {_list(wrong)}", hint=_DENSE)
     needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     memory.require(needed, f"holding the weights of {source}")
 
 
-def _reason(name: str, tensor: Tensor) -> str:
+def _reason(tensor: Tensor) -> str:
     if tensor.is_meta:
         return "has a shape and no values (it was saved from the meta device)"
-    if tensor.is_quantized or _QUANTISED.search(name):
-        return f"is quantised ({tensor.dtype})"
+    if tensor.is_quantized:
+        return f"is quantised ({_dtype(tensor)})"
     if tensor.layout != torch.strided or tensor.is_nested:
         return f"is sparse or nested ({tensor.layout})"
     if tensor.is_complex():
-        return f"is complex ({tensor.dtype})"
+        return f"is complex ({_dtype(tensor)})"
     if tensor.is_floating_point() and tensor.dtype not in FLOATS:
-        return f"is quantised ({tensor.dtype})"
+        return f"is quantised ({_dtype(tensor)})"
     return ""
 
 
@@ -79,7 +85,7 @@ def check_dtypes(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], so
     if wrong:
         raise InputError(
             f"{source}: {_list(wrong)}",
-            hint="Integer weights mean that the file is quantised or of another network: save floating-point ones.",
+            hint="The file is quantised or of another network: floating-point weights are needed.",
         )
 
 

@@ -8,7 +8,6 @@ with ball arithmetic, at its turns, at the ends of the float range and at random
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,18 +29,6 @@ LARGEST = float(np.finfo(np.float64).max) * (1 - RELATIVE)
 """Below every number whose computed value overflows."""
 
 
-class Extreme(Protocol):
-    """Where a curve may turn, and an enclosure [low, high] of its values there."""
-
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
-    def inside(self, lo: Array, hi: Array) -> Mask:
-        """True wherever [lo, hi] may hold a turn."""
-        ...
-
-
 @dataclass(frozen=True)
 class Turn:
     """A point in [left, right] where a curve turns; the curve is within [low, high] on [left, right]."""
@@ -52,6 +39,7 @@ class Turn:
     high: float
 
     def inside(self, lo: Array, hi: Array) -> Mask:
+        """True wherever [lo, hi] may hold the turn."""
         return (lo <= self.right) & (hi >= self.left)
 
 
@@ -71,6 +59,7 @@ class PeriodicTurn:
         return self.value
 
     def inside(self, lo: Array, hi: Array) -> Mask:
+        """True wherever [lo, hi] may hold a turn."""
         first, last = lo / (2 * np.pi) - self.offset, hi / (2 * np.pi) - self.offset
         # The quotients are wrong by at most a few u relatively; the margin exceeds that many times.
         margin = 1e-9 + 1e-14 * np.maximum(np.abs(first), np.abs(last))
@@ -82,7 +71,7 @@ def exact_turn(at: float, value: float) -> Turn:
     return Turn(at, at, value, value)
 
 
-def turn(at: float, value: float) -> Turn:
+def near_turn(at: float, value: float) -> Turn:
     """A turn known to about 16 digits: within 1e-9 of `at`, where the curve is within 1e-15 of `value`.
 
     Near a turn a smooth curve is a parabola, so 1e-9 aside it has moved by about 1e-18.
@@ -100,7 +89,7 @@ class Curve:
     """
 
     value: Callable[[Array], Array]
-    turns: tuple[Extreme, ...] = ()
+    turns: tuple[Turn | PeriodicTurn, ...] = ()
     left: float | Array = -np.inf
     right: float | Array = np.inf
     least: float | Array = -np.inf
@@ -111,19 +100,20 @@ class Curve:
     def enclose(self, lo: Array, hi: Array) -> tuple[Array, Array]:
         """An interval that holds the curve's values on [lo, hi] ∩ [left, right]; empty (inf, -inf) if none.
 
-        An interval that meets the piece in an end point only is left to the neighbouring piece.
+        An interval that meets the piece in one point only is left to the neighbouring piece.
         """
         a, b = np.clip(lo, self.left, self.right), np.clip(hi, self.left, self.right)
         at_a, at_b = self.value(a), self.value(b)
         low = np.minimum(self._down(at_a), self._down(at_b))
         high = np.maximum(self._up(at_a), self._up(at_b))
-        for extreme in self.turns:
-            inside = extreme.inside(a, b)
-            low = np.where(inside, np.minimum(low, extreme.low), low)
-            high = np.where(inside, np.maximum(high, extreme.high), high)
+        for turn in self.turns:
+            inside = turn.inside(a, b)
+            low = np.where(inside, np.minimum(low, turn.low), low)
+            high = np.where(inside, np.maximum(high, turn.high), high)
         low, high = np.clip(low, self.least, self.most), np.clip(high, self.least, self.most)
         point = ~(lo < hi)
-        met = np.where(point, (lo <= self.right) & (hi >= self.left), (lo < self.right) & (hi > self.left))
+        overlaps = (lo < self.right) & (hi > self.left) & (self.left < self.right)
+        met = np.where(point, (lo <= self.right) & (hi >= self.left), overlaps)
         return np.where(met, low, np.inf), np.where(met, high, -np.inf)
 
     def _error(self, value: Array) -> Array:

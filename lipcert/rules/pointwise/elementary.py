@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lipcert.rules.pointwise.curve import Array, Curve, Mask, PeriodicTurn, exact_turn
-from lipcert.rules.pointwise.record import Curves, require
+from lipcert.rules.pointwise.record import Curves, Place, Scalar, require
 
 # sin and cos: turns at quarters of a period, given as fractions of 2π.
 
@@ -86,25 +86,25 @@ def reciprocal_derivative() -> Curves:
     return Curve(value, right=0.0, most=0.0), Curve(value, left=0.0, most=0.0)
 
 
-def power_forward(x: Tensor, exponent: float = 2) -> Tensor:
+def power_forward(x: Tensor, exponent: Scalar = 2) -> Tensor:
     return torch.pow(x, int(exponent))
 
 
-def power(exponent: float | Array = 2) -> Curves:
+def power(exponent: Place = 2.0) -> Curves:
     n = _integer(exponent)
     if n % 2:
         return (Curve(lambda x: np.power(x, n)),)
     return (Curve(lambda x: np.power(x, n), (exact_turn(0.0, 0.0),), least=0.0),)
 
 
-def power_derivative(exponent: float | Array = 2) -> Curves:
+def power_derivative(exponent: Place = 2.0) -> Curves:
     n = _integer(exponent)
     if n % 2:
         return (Curve(lambda x: n * np.power(x, n - 1), (exact_turn(0.0, 0.0),), least=0.0),)
     return (Curve(lambda x: n * np.power(x, n - 1)),)
 
 
-def _integer(exponent: float | Array) -> int:
+def _integer(exponent: Place) -> int:
     """An integer n with 2 <= n <= 64, where powers computed in float64 keep the allowed error."""
     n = np.asarray(exponent)
     proven = n.ndim == 0 and n == np.floor(n) and 2 <= n <= 64

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from lipcert.rules.pointwise.curve import Array, Curve, exact_turn
-from lipcert.rules.pointwise.record import Curves, require
+from lipcert.rules.pointwise.record import Curves, Place, Scalar, require
 
 Value = Callable[[Array], Array]
-Place = float | Array
+Bound = Scalar | Tensor | None
 
 FEW_ROUNDINGS = 2.0**-50
 """Relative error of a value made by at most four roundings."""
@@ -22,7 +22,8 @@ def identity(x: Array) -> Array:
 
 def constant(value: Place) -> Value:
     def of(x: Array) -> Array:
-        return np.broadcast_to(np.asarray(value, dtype=np.float64), np.broadcast_shapes(x.shape, np.shape(value)))
+        number = np.asarray(value, dtype=np.float64)
+        return np.broadcast_to(number, np.broadcast_shapes(x.shape, number.shape))
 
     return of
 
@@ -51,7 +52,7 @@ def absolute_derivative() -> Curves:
     return _exact(constant(-1.0), right=0.0), _exact(constant(1.0), left=0.0)
 
 
-def leaky_relu_forward(x: Tensor, negative_slope: float | Array | Tensor = 0.01) -> Tensor:
+def leaky_relu_forward(x: Tensor, negative_slope: Scalar | Array | Tensor = 0.01) -> Tensor:
     return torch.where(x > 0, x, torch.as_tensor(negative_slope, dtype=x.dtype) * x)
 
 
@@ -66,7 +67,7 @@ def leaky_relu_derivative(negative_slope: Place = 0.01) -> Curves:
 # clamp and its named cases: min(max(x, min), max).
 
 
-def clamp_forward(x: Tensor, min: float | Tensor | None = None, max: float | Tensor | None = None) -> Tensor:
+def clamp_forward(x: Tensor, min: Bound = None, max: Bound = None) -> Tensor:
     low = x if min is None else torch.maximum(x, torch.as_tensor(min, dtype=x.dtype))
     return low if max is None else torch.minimum(low, torch.as_tensor(max, dtype=x.dtype))
 
@@ -89,7 +90,7 @@ def clamp_derivative(min: Place | None = None, max: Place | None = None) -> Curv
     return _exact(flat, right=left), _exact(line, left, right), _exact(flat, left=right)
 
 
-def hardtanh_forward(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+def hardtanh_forward(x: Tensor, min_val: Scalar = -1.0, max_val: Scalar = 1.0) -> Tensor:
     return clamp_forward(x, min_val, max_val)
 
 
@@ -123,7 +124,8 @@ def hardsigmoid_derivative() -> Curves:
 
 
 def hardswish() -> Curves:
-    middle = Curve(lambda x: x * (x + 3.0) / 6.0, (exact_turn(-1.5, -0.375),), left=-3.0, right=3.0, least=-0.375)
+    bottom = exact_turn(-1.5, -0.375)
+    middle = Curve(lambda x: x * (x + 3.0) / 6.0, (bottom,), left=-3.0, right=3.0, least=bottom.low)
     return _exact(constant(0.0), right=-3.0), middle, _exact(identity, left=3.0)
 
 
@@ -135,7 +137,7 @@ def hardswish_derivative() -> Curves:
 # Soft shrinkage: x moved towards 0 by lambd.
 
 
-def softshrink_forward(x: Tensor, lambd: float = 0.5) -> Tensor:
+def softshrink_forward(x: Tensor, lambd: Scalar = 0.5) -> Tensor:
     return torch.sign(x) * torch.relu(torch.abs(x) - lambd)
 
 
@@ -164,7 +166,7 @@ SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 
 
-def elu_forward(x: Tensor, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Tensor:
+def elu_forward(x: Tensor, alpha: Scalar = 1.0, scale: Scalar = 1.0, input_scale: Scalar = 1.0) -> Tensor:
     left = alpha * torch.expm1(input_scale * x.clamp(max=0.0))
     return scale * torch.where(x > 0, x, left)
 
@@ -179,7 +181,8 @@ def elu_derivative(alpha: Place = 1.0, scale: Place = 1.0, input_scale: Place = 
     _require_growth(input_scale)
     steepest = np.asarray(scale * alpha * input_scale, dtype=np.float64)
     # Two products are rounded, none where both scales are 1.
-    margin = np.where((np.asarray(scale) == 1) & (np.asarray(input_scale) == 1), 0.0, FEW_ROUNDINGS) * abs(steepest)
+    exact = (np.asarray(scale) == 1) & (np.asarray(input_scale) == 1)
+    margin = np.where(exact, 0.0, FEW_ROUNDINGS * np.abs(steepest))
     least, most = np.minimum(steepest - margin, 0.0), np.maximum(steepest + margin, 0.0)
     left = Curve(lambda x: steepest * np.exp(input_scale * x), right=0.0, least=least, most=most)
     return left, _exact(constant(scale), left=0.0)
@@ -193,7 +196,7 @@ def _require_growth(input_scale: Place) -> None:
     )
 
 
-def celu_forward(x: Tensor, alpha: float = 1.0) -> Tensor:
+def celu_forward(x: Tensor, alpha: Scalar = 1.0) -> Tensor:
     return elu_forward(x, alpha, 1.0, 1.0 / alpha)
 
 

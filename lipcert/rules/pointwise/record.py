@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from lipcert.errors import UnsupportedError
 from lipcert.rules.pointwise.curve import Array, Curve, Mask, enclose
 
 Curves = tuple[Curve, ...]
+Scalar = float | int
+Place = float | Array
 
 
 def everywhere(lo: Array, hi: Array) -> Mask:
@@ -39,7 +40,7 @@ class Pointwise:
     source: str
     defined: Callable[[Array, Array], Mask] = everywhere
 
-    def slopes(self, lo: ArrayLike, hi: ArrayLike, **parameters: object) -> tuple[Array, Array]:
+    def slopes(self, lo: Array | Scalar, hi: Array | Scalar, **parameters: object) -> tuple[Array, Array]:
         """Bounds (low, high) of every secant slope of φ with both points in [lo, hi], elementwise.
 
         lo, hi: arrays of one shape, ends may be infinite; parameters may be arrays that broadcast with
@@ -48,21 +49,26 @@ class Pointwise:
         """
         return self._enclose(self.derivative, lo, hi, parameters)
 
-    def range(self, lo: ArrayLike, hi: ArrayLike, **parameters: object) -> tuple[Array, Array]:
+    def range(self, lo: Array | Scalar, hi: Array | Scalar, **parameters: object) -> tuple[Array, Array]:
         """Bounds (low, high) of φ on [lo, hi], elementwise; infinite where `slopes` would be."""
         return self._enclose(self.function, lo, hi, parameters)
 
     def _enclose(
-        self, curves: Callable[..., Curves], lo: ArrayLike, hi: ArrayLike, parameters: dict[str, object]
+        self,
+        curves: Callable[..., Curves],
+        lo: Array | Scalar,
+        hi: Array | Scalar,
+        parameters: dict[str, object],
     ) -> tuple[Array, Array]:
         numbers = {name: _number(name, value) for name, value in parameters.items()}
         sizes = [number.shape for number in numbers.values() if number is not None]
         shape = np.broadcast_shapes(np.shape(lo), np.shape(hi), *sizes)
-        low = np.broadcast_to(np.asarray(lo, dtype=np.float64), shape)
-        high = np.broadcast_to(np.asarray(hi, dtype=np.float64), shape)
+        # One axis at least: numpy turns results without axes into scalars.
+        ends = (np.broadcast_to(np.asarray(end, dtype=np.float64), shape) for end in (lo, hi))
+        low, high = np.atleast_1d(*ends)
         below, above = enclose(curves(**numbers), low, high)
         known = self.defined(low, high)
-        return np.where(known, below, -np.inf), np.where(known, above, np.inf)
+        return np.where(known, below, -np.inf).reshape(shape), np.where(known, above, np.inf).reshape(shape)
 
 
 def _number(name: str, value: object) -> Array | None:

@@ -10,10 +10,8 @@ from scipy.special import erf as _erf
 from scipy.special import expit, log_expit, ndtr
 from torch import Tensor
 
-from lipcert.rules.pointwise.curve import CANCELLATION, RELATIVE, Array, Curve, exact_turn, turn
-from lipcert.rules.pointwise.record import Curves, require
-
-Place = float | Array
+from lipcert.rules.pointwise.curve import CANCELLATION, RELATIVE, Array, Curve, exact_turn, near_turn
+from lipcert.rules.pointwise.record import Curves, Place, Scalar, require
 
 
 def _clip(x: Array, reach: float) -> Array:
@@ -79,7 +77,7 @@ def softsign_derivative() -> Curves:
 # Softplus over the reals, log(1 + exp(βx))/β on the whole line.
 
 
-def softplus_forward(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+def softplus_forward(x: Tensor, beta: Scalar = 1.0, threshold: Scalar = 20.0) -> Tensor:
     return torch.logaddexp(beta * x, torch.zeros_like(x)) / beta
 
 
@@ -107,7 +105,7 @@ def _require_softplus(beta: Place, threshold: Place) -> None:
 
 
 def silu() -> Curves:
-    bottom = turn(-1.2784645427610738, -0.2784645427610738)
+    bottom = near_turn(-1.2784645427610738, -0.2784645427610738)
     return (Curve(lambda x: np.maximum(x, -800.0) * expit(x), (bottom,), least=bottom.low),)
 
 
@@ -116,13 +114,13 @@ def silu_derivative() -> Curves:
         z = _clip(x, 800.0)
         return expit(z) + z * expit(z) * expit(-z)
 
-    top = turn(2.3993572805154677, 1.0998393201288669)
-    bottom = turn(-2.3993572805154677, -0.0998393201288669)
+    top = near_turn(2.3993572805154677, 1.0998393201288669)
+    bottom = near_turn(-2.3993572805154677, -0.0998393201288669)
     return (Curve(value, (bottom, top), least=bottom.low, most=top.high, absolute=CANCELLATION),)
 
 
 def gelu() -> Curves:
-    bottom = turn(-0.7517915246935645, -0.1699712074799037)
+    bottom = near_turn(-0.7517915246935645, -0.1699712074799037)
     return (Curve(lambda x: np.maximum(x, -50.0) * ndtr(x), (bottom,), least=bottom.low),)
 
 
@@ -131,8 +129,8 @@ def gelu_derivative() -> Curves:
         z = _clip(x, 50.0)
         return ndtr(z) + z * np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
 
-    top = turn(1.4142135623730951, 1.1289041451851547)
-    bottom = turn(-1.4142135623730951, -0.1289041451851547)
+    top = near_turn(1.4142135623730951, 1.1289041451851547)
+    bottom = near_turn(-1.4142135623730951, -0.1289041451851547)
     return (Curve(value, (bottom, top), least=bottom.low, most=top.high, absolute=CANCELLATION),)
 
 
@@ -157,7 +155,7 @@ def gelu_tanh() -> Curves:
     def value(x: Array) -> Array:
         return np.maximum(x, -30.0) * expit(_gelu_tanh_gate(_clip(x, 30.0)))
 
-    bottom = turn(-0.7524614220710163, -0.1700407505712541)
+    bottom = near_turn(-0.7524614220710163, -0.1700407505712541)
     return (Curve(value, (bottom,), least=bottom.low),)
 
 
@@ -167,8 +165,8 @@ def gelu_tanh_derivative() -> Curves:
         gate, speed = _gelu_tanh_gate(z), 2 * GELU_SCALE * (1 + 3 * GELU_CUBIC * z * z)
         return expit(gate) + z * speed * expit(gate) * expit(-gate)
 
-    top = turn(1.4185040087908284, 1.1289930686587718)
-    bottom = turn(-1.4185040087908284, -0.1289930686587718)
+    top = near_turn(1.4185040087908284, 1.1289930686587718)
+    bottom = near_turn(-1.4185040087908284, -0.1289930686587718)
     return (Curve(value, (bottom, top), least=bottom.low, most=top.high, absolute=CANCELLATION),)
 
 
@@ -185,7 +183,7 @@ def _mish_gate(x: Array) -> Array:
 
 
 def mish() -> Curves:
-    bottom = turn(-1.1924312145154952, -0.3088434130172504)
+    bottom = near_turn(-1.1924312145154952, -0.3088434130172504)
     return (Curve(lambda x: np.maximum(x, -800.0) * _mish_gate(x), (bottom,), least=bottom.low),)
 
 
@@ -197,8 +195,8 @@ def mish_derivative() -> Curves:
         right = (1 + d * (4 + d * (4 * z + 6) + 4 * d * d * (z + 1))) / (1 + 2 * d + 2 * d * d) ** 2
         return np.asarray(np.where(z < 0, left, right))
 
-    top = turn(1.4905711794854285, 1.0884981612517279)
-    bottom = turn(-2.256376396360793, -0.11252612238946256)
+    top = near_turn(1.4905711794854285, 1.0884981612517279)
+    bottom = near_turn(-2.256376396360793, -0.11252612238946256)
     return (Curve(value, (bottom, top), least=bottom.low, most=top.high, absolute=CANCELLATION),)
 
 
@@ -211,7 +209,7 @@ def erf() -> Curves:
 
 def erf_derivative() -> Curves:
     steepest = 2 / math.sqrt(math.pi)
-    top = turn(0.0, steepest)
+    top = near_turn(0.0, steepest)
     return (Curve(lambda x: steepest * np.exp(-x * x), (top,), least=0.0, most=top.high),)
 
 

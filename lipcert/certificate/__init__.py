@@ -1,0 +1,1 @@
+"""What was proved, as a file, and the checker that proves it again."""

@@ -1,0 +1,1 @@
+"""Model to graph: export, and lowering to the core operations."""

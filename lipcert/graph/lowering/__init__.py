@@ -1,0 +1,1 @@
+"""Exported ATen operations to core operations: a table, one file a family."""

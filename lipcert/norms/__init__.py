@@ -1,0 +1,1 @@
+"""Norms as values; proved operator norms and, apart from them, estimates."""

@@ -1,0 +1,1 @@
+"""The core operations and what is proved of each: a table, one file a family."""

@@ -1,0 +1,1 @@
+"""Regions: groups of operations that are bounded as a whole."""

@@ -31,10 +31,11 @@ for name, command in COMMANDS.items():
     app.command(name)(command)
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         typer.echo(f"lipcert {lipcert.__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

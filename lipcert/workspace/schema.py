@@ -3,7 +3,7 @@
 import re
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -94,7 +94,7 @@ class ModelEntry(Table):
         return text
 
     @model_validator(mode="after")
-    def _radius_fits_domain(self) -> Self:
+    def _radius_fits_domain(self) -> "ModelEntry":
         parse_domain(self.domain, self.radius)
         return self
 

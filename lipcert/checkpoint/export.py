@@ -152,7 +152,7 @@ def _view(record: Tensor, meta: dict[str, Any], name: str, source: str) -> Tenso
 
 
 def _named(content: bytes, source: str) -> dict[str, Tensor]:
-    loaded = pickled.read(io.BytesIO(content), source) if content else {}
+    loaded = pickled.read(io.BytesIO(content), source, hint=AGAIN) if content else {}
     if not isinstance(loaded, dict) or not all(isinstance(each, Tensor) for each in loaded.values()):
         raise InputError(f"{source} holds something other than named tensors", hint=AGAIN)
     return dict(loaded)
@@ -161,5 +161,5 @@ def _named(content: bytes, source: str) -> dict[str, Tensor]:
 def _recorded(content: bytes, source: str) -> tuple[Any, ...] | None:
     if not content:
         return None
-    loaded = pickled.read(io.BytesIO(content), f"the example inputs in {source}")
+    loaded = pickled.read(io.BytesIO(content), f"{source} (example inputs)", hint=AGAIN)
     return loaded if isinstance(loaded, tuple) and len(loaded) == 2 else None

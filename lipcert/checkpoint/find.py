@@ -45,9 +45,8 @@ class StateDict:
 
 def state_dicts(loaded: object) -> list[StateDict]:
     """Every group of named tensors in `loaded`, likeliest first, then unions of disjoint neighbours."""
-    seen: set[int] = set()
-    singles = sorted(_walk(loaded, (), seen), key=lambda found: (found.rank, -len(found.tensors)))
-    return singles + list(_unions(singles))
+    singles = list(_walk(loaded, (), set()))
+    return sorted(singles, key=lambda found: (found.rank, -len(found.tensors))) + list(_unions(singles))
 
 
 def _walk(node: object, where: tuple[str, ...], seen: set[int]) -> Iterator[StateDict]:

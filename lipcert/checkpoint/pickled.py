@@ -9,8 +9,9 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from lipcert.errors import InputError, ResourceError
 
@@ -39,13 +40,20 @@ INERT = (
     "datetime.datetime",
 )
 
+WAYS_OUT = (
+    "Save the weights alone, torch.save(model.state_dict(), ...), and say what builds the network: "
+    "--arch file.py:function. Or, if you trust whoever made the file with all that you may do here: "
+    "--trust-pickle."
+)
+
 _UNSUPPORTED = re.compile(r"GLOBAL ([\w.]+)")
 
 
-def read(source: Path | BinaryIO, name: str, *, mmap: bool = False) -> Any:
+def read(source: Path | BytesIO, name: str, *, mmap: bool = False, hint: str = WAYS_OUT) -> Any:
     """What torch.save was given; tensors on the CPU, mapped from the file if `mmap`.
 
-    name: what to call the source in messages. Raises InputError, and executes nothing.
+    name: what to call the source in messages; hint: what to do when it holds more than weights.
+    Raises InputError, and executes nothing.
     """
     import torch
 
@@ -57,7 +65,7 @@ def read(source: Path | BinaryIO, name: str, *, mmap: bool = False) -> Any:
         except (
             Exception
         ) as error:  # a hostile file can make the reader fail in any way; none of them is a crash
-            raise _refusal(name, error) from error
+            raise _refusal(name, error, hint) from error
 
 
 def _stand_ins() -> list[Any]:
@@ -71,22 +79,22 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _refusal(name: str, error: Exception) -> InputError:
+def _refusal(name: str, error: Exception, hint: str) -> InputError:
     seen = _UNSUPPORTED.search(str(error))
     if seen:
         return InputError(
             f"{name} is not weights alone: its pickle names {seen[1]}, and unpickling that would run code. "
             "Nothing was executed.",
-            hint="Save the weights alone, torch.save(model.state_dict(), ...), and say what builds the "
-            "network: --arch file.py:function. Or, if you trust whoever made the file with all that you may "
-            "do here: --trust-pickle.",
+            hint=hint,
         )
     return InputError(
-        f"{name} cannot be read as what torch.save writes: {_first_line(error)}",
+        f"{name} cannot be read as what torch.save writes: {_reason(error)}",
         hint="It is truncated or damaged, or not a checkpoint: copy or download it again.",
     )
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+def _reason(error: Exception) -> str:
+    """torch's reason without its advice, which is to load the file unsafely."""
+    reason = str(error).partition("WeightsUnpickler error: ")[2] or str(error)
+    lines = reason.strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

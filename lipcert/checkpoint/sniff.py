@@ -142,7 +142,7 @@ def _foreign(head: bytes) -> str:
     for offset, magic, name in _FOREIGN:
         if head[offset:].startswith(magic) or (offset == 0 and text.startswith(magic)):
             return name
-    if all(byte >= 32 or byte in b"\t\n\r" for byte in head):
+    if all(32 <= byte < 127 or byte in b"\t\n\r" for byte in head):
         return "text"
     return f"of an unknown kind (it begins with {head[:8].hex(' ')})"
 

@@ -29,7 +29,7 @@ def check_names(tensors: Mapping[str, Tensor], source: str) -> None:
     if adapters := [name for name in tensors if _ADAPTER.search(name)]:
         raise InputError(
             f"{source} holds an adapter, not a network: {_list(adapters)}",
-            hint="Merge first: load the base model with the adapter and save model.merge_and_unload() of peft.",
+            hint="Merge first: load base and adapter, then save what peft's merge_and_unload() gives.",
         )
     if packed := [name for name in tensors if _PACKED.search(name)]:
         raise UnsupportedError(f"{source} is quantised: {_list(packed)}", hint=_DENSE)

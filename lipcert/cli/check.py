@@ -9,8 +9,9 @@ import typer
 def check(
     folder: Annotated[Path, typer.Argument(help="The workspace.")] = Path(),
 ) -> None:
-    """Validate lipcert.toml and attacks/*.toml; runs no model, imports nothing of yours."""
+    """Validate lipcert.toml and attacks/*.toml. Runs no model, imports nothing of yours."""
     from lipcert.workspace.load import load
 
     workspace = load(folder)
-    typer.echo(f"valid: {len(workspace.settings.models)} models, {len(workspace.suites)} suites")
+    models, suites = (", ".join(names) or "none" for names in (workspace.settings.models, workspace.suites))
+    typer.echo(f"valid (models: {models}; suites: {suites})")

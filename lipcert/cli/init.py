@@ -9,7 +9,10 @@ import typer
 def init(
     folder: Annotated[Path, typer.Argument(help="Where; created if missing.")] = Path(),
 ) -> None:
-    """Write a commented workspace: lipcert.toml, attacks/, reports/. Never overwrites."""
+    """Write a commented workspace. Leaves files that exist as they are.
+
+    It has lipcert.toml, attacks/ and reports/.
+    """
     from lipcert.workspace.init import init as write_workspace
 
     new, kept = write_workspace(folder)

@@ -11,8 +11,8 @@ import lipcert
 from lipcert.cli import check, init
 from lipcert.errors import ExitCode, LipcertError
 
-# In the order of `lipcert --help`. A command's module imports torch, pandas and the rooms inside its
-# function, so that `lipcert --help` stays instant.
+# In the order of `lipcert --help`, which shows the first sentence of each docstring (65 letters at most).
+# A command's module imports torch, pandas and the rooms inside its function, so that help is instant.
 COMMANDS: dict[str, Callable[..., Any]] = {
     "init": init.init,
     "check": check.check,
@@ -24,6 +24,7 @@ app = typer.Typer(
     name="lipcert",
     help="Proved Lipschitz bounds for trained networks, with certificates that anyone can check.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: half the time, and brackets in it are no markup
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -52,7 +53,7 @@ def main() -> int:
     try:
         app()
     except SystemExit as stop:  # how typer ends, also after Ctrl-C
-        return _interrupted() if stop.code == ExitCode.INTERRUPTED else int(stop.code or 0)
+        return _interrupted() if stop.code == ExitCode.INTERRUPTED else _code(stop.code)
     except KeyboardInterrupt:
         return _interrupted()
     except LipcertError as refusal:
@@ -61,6 +62,10 @@ def main() -> int:
     except Exception as error:  # noqa: BLE001 - the last handler: whatever comes, say what happened
         return _out_of_memory(error) if _is_out_of_memory(error) else _crashed(error)
     return ExitCode.OK
+
+
+def _code(code: str | int | None) -> int:
+    return code if isinstance(code, int) else ExitCode.OK if code is None else ExitCode.CRASH
 
 
 def _interrupted() -> int:

@@ -93,6 +93,11 @@ def test_an_interruption_says_what_is_kept(raising, stop: BaseException) -> None
     assert "kept" in shown
 
 
+@pytest.mark.parametrize(("stop", "code"), [(None, 0), (0, 0), (2, 2), ("a message", ExitCode.CRASH)])
+def test_how_typer_ends_is_how_main_ends(raising, stop: str | int | None, code: int) -> None:
+    assert raising(SystemExit(stop))[0] == code
+
+
 def test_ctrl_c_in_a_running_command() -> None:
     program = (
         "import time, typer; from lipcert.cli import main as cli\n"

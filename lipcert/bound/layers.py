@@ -1,0 +1,108 @@
+"""The table a layer: what each one can multiply a difference by, and what that costs the whole."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from flint import arb
+
+from lipcert.graph.graph import Graph
+from lipcert.norms import ball
+from lipcert.norms.estimate import lanczos, power_iteration
+from lipcert.norms.norm import Norm
+from lipcert.rules.affine import weight_matrix
+from lipcert.rules.regions.table import RegionProver
+from lipcert.rules.table import RULES
+from lipcert.rules.types import Fact, Node
+
+MOVES = frozenset({"reshape", "gather"})
+"""Operations left out of the table where they multiply nothing."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row. Norms and gains are proved upper bounds, rounded up; the estimate is a lower bound.
+
+    name: of the node. path: of the module. operation: what it computes. shape: of its output.
+    estimate: of the l2 norm of a weight, by power iteration. norm: proved, of this layer alone; inf where it
+    exceeds a float. slack: norm / estimate - 1. gain: proved, from the source to here. share: of log10 of
+    the plain product of norms.
+    """
+
+    name: str
+    path: str
+    operation: str
+    shape: tuple[int, ...]
+    estimate: float | None
+    norm: float
+    log10_norm: float
+    slack: float | None
+    gain: float
+    log10_gain: float
+    share: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON value; what exceeds a float is null beside its log10."""
+        row = asdict(self)
+        return {key: None if isinstance(value, float) and abs(value) == float("inf") else value for key, value in row.items()} | {
+            "shape": list(self.shape)
+        }
+
+
+def layer_table(
+    graph: Graph, norm: Norm, facts: Mapping[str, Fact], product: arb, prover: RegionProver
+) -> list[Layer]:
+    """A row for each node that can change a difference, in the order of the graph."""
+    rows = []
+    for node in graph.nodes.values():
+        if node.op == "input":
+            continue
+        unit = [Fact(arb(1), facts[name].reach) for name in node.inputs]
+        alone = RULES[node.op].gain(node, norm, unit, prover)
+        assert alone is not None  # the walk has just bounded it
+        if node.op not in MOVES or alone != 1:
+            rows.append(_row(node, norm, alone, facts[node.name], product))
+    return rows
+
+
+def _row(node: Node, norm: Norm, alone: arb, fact: Fact, product: arb) -> Layer:
+    estimate = _estimate(node) if norm.inner == 2 else None
+    value, whole = ball.up(alone), ball.log10(product)
+    share = ball.log10(alone) / whole if whole > 0 and alone > 0 else None
+    return Layer(
+        node.name, node.path, operation(node), node.shape, estimate, value, ball.log10(alone),
+        value / estimate - 1 if estimate else None, ball.up(fact.gain), ball.log10(fact.gain), share,
+    )  # fmt: skip
+
+
+def operation(node: Node) -> str:
+    """What a node computes, in a word or two."""
+    if node.op == "entrywise":
+        return str(node.attrs["function"])
+    if node.op == "extremum":
+        return f"{node.attrs['kind']}imum"
+    return {"window_sum": "average", "window_max": "max pool", "normalise": "normalisation"}.get(node.op, node.op)
+
+
+def _estimate(node: Node) -> float | None:
+    """A lower bound of the l2 norm of a weight, as the usual tools give it."""
+    if node.op == "linear":
+        return power_iteration(weight_matrix(node)).value
+    return _conv_estimate(node) if node.op == "conv" else None
+
+
+def _conv_estimate(node: Node) -> float:
+    linear = RULES[node.op].linear
+    assert linear is not None
+    size = (1, 1, node.consts["weight"].shape[0 if node.attrs["transposed"] else 1] * (
+        1 if node.attrs["transposed"] else node.attrs["groups"]), *node.attrs["size"])  # fmt: skip
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return linear.apply(node, [x.reshape(size)], False).flatten()
+
+    def adjoint(y: torch.Tensor) -> torch.Tensor:
+        x = torch.zeros(size, dtype=torch.float64, requires_grad=True)
+        return torch.autograd.grad(linear.apply(node, [x], False).flatten(), x, y)[0].flatten()
+
+    return None

@@ -1,0 +1,135 @@
+"""The search for diagonal multipliers: a start from the front, then descent on the bound itself.
+
+Nothing here is trusted: `prove_multipliers` decides.
+"""
+
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from lipcert.rules.regions.form import Blocks, factor, row
+from lipcert.rules.regions.increments import Increments
+from lipcert.rules.regions.multipliers import Multipliers, prove_multipliers
+
+_STEPS = 300
+_DESCENT_LIMIT = 4096
+"""Beyond this many variables a gradient costs more than it gains."""
+
+
+def search_multipliers(work: Increments, seconds: float) -> Multipliers | None:
+    """A witness that `prove_multipliers` accepts; None where none was found."""
+    start = front(work)
+    if start is None:
+        return None
+    values = start if sum(work.sizes) > _DESCENT_LIMIT else _descend(work, start, seconds)
+    for cushion in _cushions(work):
+        square = _square(work, values, cushion)
+        if square is None:
+            continue
+        witness = Multipliers(tuple(values), square, cushion)
+        if prove_multipliers(work, witness) is not None:
+            return witness
+    return None
+
+
+def _cushions(work: Increments) -> Iterator[float]:
+    """What rounding costs a block, by its size, and ten, a hundred and a thousand times that."""
+    least = 1e-15 * sum(work.sizes) * max(work.sizes)
+    yield from (least * 10.0**power for power in range(4))
+
+
+def front(work: Increments) -> list[Tensor] | None:
+    """Scalar multipliers from entry to exit, T_i = 2/|u_i|² for the |u_i| proved so far.
+
+    That maximises the least eigenvalue left for v_i (ECLipsE-Fast: Xu and Sivaranjani 2024).
+    """
+    done: Blocks = {(0, 0): torch.eye(work.sizes[0], dtype=torch.float64)}
+    values = []
+    for i, bend in enumerate(work.bends, start=1):
+        ahead = factor({**done, **{(i, j): part.matrix for j, part in bend.items()}}, i + 1, first=i, square=False)
+        assert ahead is not None  # no diagonal block is factored
+        pieces = [ahead[i, j] for j in range(i) if (i, j) in ahead]
+        size = _largest_eigenvalue(pieces)
+        values.append(torch.full((work.sizes[i],), 2.0 / size if size > 0 else 1.0, dtype=torch.float64))
+        grown = factor({**done, **row(i, values[-1], bend)}, i + 1, first=i)
+        if grown is None:
+            return None
+        done = grown
+    return values
+
+
+def _largest_eigenvalue(pieces: list[Tensor]) -> float:
+    """Of Σ K Kᵀ, by power iteration and a little more."""
+    if not pieces:
+        return 0.0
+    generator = torch.Generator().manual_seed(0)
+    vector = torch.randn(pieces[0].shape[0], generator=generator, dtype=torch.float64)
+    value = 0.0
+    for _ in range(100):
+        vector = vector / vector.norm().clamp_min(1e-300)
+        vector = sum((k @ (k.T @ vector) for k in pieces), torch.zeros_like(vector))
+        previous, value = value, float(vector.norm())
+        if value - previous <= 1e-6 * value:
+            break
+    return value * 1.001
+
+
+def _square(work: Increments, values: list[Tensor], cushion: float) -> float | None:
+    """The least L² for these multipliers, with room for the cushion."""
+    pieces = _exit_rows(work, values, cushion)
+    if pieces is None:
+        return None
+    gram = sum((k @ k.T for k in pieces), torch.zeros((), dtype=torch.float64))
+    value = float(torch.linalg.eigvalsh(gram)[-1])
+    return value * (1 + 1e-9) / (1 - 2 * cushion) if value > 0 else None
+
+
+def _exit_rows(work: Increments, values: list[Tensor], cushion: float) -> list[Tensor] | None:
+    """C R⁻ᵀ for the exit's matrices C: |y|² <= |C R⁻ᵀ|² |v_0|²."""
+    last = len(work.sizes)
+    blocks: Blocks = {(0, 0): torch.eye(work.sizes[0], dtype=torch.float64)}
+    for i, weight in enumerate(values, start=1):
+        blocks |= row(i, weight, work.bends[i - 1])
+    for i in range(last):
+        room = cushion * float(blocks[i, i].detach().diagonal().max())
+        blocks[i, i] = blocks[i, i] - room * torch.eye(len(blocks[i, i]), dtype=torch.float64)
+    blocks |= {(last, j): part.matrix for j, part in work.exit.items()}
+    done = factor(blocks, last + 1, square=False)
+    return None if done is None else [done[last, j] for j in range(last) if (last, j) in done]
+
+
+def _descend(work: Increments, start: list[Tensor], seconds: float) -> list[Tensor]:
+    """Adam on the logarithms of the multipliers, back to the best where the form stops being positive."""
+    logs = [value.log().requires_grad_() for value in start]
+    optimiser = torch.optim.Adam(logs, lr=0.1)
+    best, lowest, deadline = start, float("inf"), time.monotonic() + seconds
+    for _ in range(_STEPS):
+        pieces = _exit_rows(work, [log.exp() for log in logs], 1e-9)
+        height = torch.tensor(float("inf")) if pieces is None else _height(pieces)
+        if not bool(torch.isfinite(height)):
+            _retreat(logs, best, optimiser)
+        else:
+            if height.item() < lowest:
+                best, lowest = [log.detach().exp() for log in logs], height.item()
+            optimiser.zero_grad()
+            height.backward()
+            optimiser.step()
+        if time.monotonic() > deadline:
+            break
+    return best
+
+
+def _height(pieces: list[Tensor]) -> Tensor:
+    """log of the largest eigenvalue, differentiated through its eigenvector."""
+    gram = sum((k @ k.T for k in pieces), torch.zeros((), dtype=torch.float64))
+    top = torch.linalg.eigh(gram.detach())[1][:, -1]
+    return (top @ gram @ top).log()
+
+
+def _retreat(logs: list[Tensor], best: list[Tensor], optimiser: torch.optim.Adam) -> None:
+    for log, value in zip(logs, best, strict=True):
+        log.data.copy_(value.log())
+    for group in optimiser.param_groups:
+        group["lr"] /= 2

@@ -1,0 +1,50 @@
+"""The prover that searches: finds a witness for every norm asked of it, and keeps it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from flint import arb
+from jaxtyping import Float
+
+from lipcert.bound.multipliers import search_multipliers
+from lipcert.certificate.document import describe_multipliers
+from lipcert.norms.conv import Conv
+from lipcert.norms.search import ProvedNorm, conv_norm, spectral_norm
+from lipcert.rules.regions.increments import Increments
+from lipcert.rules.regions.multipliers import prove_multipliers
+
+
+class SearchProver:
+    """Each key is proved once a run. witnesses: what a certificate stores, as JSON values.
+
+    seconds: how long to look for the multipliers of one region.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._proved: dict[str, arb | None] = {}
+        self.witnesses: dict[str, Any] = {}
+
+    def spectral(self, key: str, matrix: Float[np.ndarray, "m n"]) -> arb:
+        return self._norm(key, lambda: spectral_norm(matrix))
+
+    def conv(self, key: str, conv: Conv) -> arb:
+        return self._norm(key, lambda: conv_norm(conv))
+
+    def multipliers(self, key: str, work: Increments) -> arb | None:
+        if key not in self._proved:
+            witness = search_multipliers(work, self._seconds)
+            self._proved[key] = None if witness is None else prove_multipliers(work, witness)
+            if witness is not None:
+                self.witnesses[key] = describe_multipliers(witness)
+        return self._proved[key]
+
+    def _norm(self, key: str, prove: Callable[[], ProvedNorm]) -> arb:
+        if key not in self._proved:
+            found = prove()
+            self._proved[key] = found.upper
+            self.witnesses[key] = dict(found.witness)
+        bound = self._proved[key]
+        assert bound is not None  # a norm always has a proof; only multipliers may be missing
+        return bound

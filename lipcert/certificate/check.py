@@ -1,0 +1,160 @@
+"""The checker: reads a certificate, traces the network itself, and proves every step again.
+
+Trusted: capture and lowering, the norms' proofs, the rules' proving halves, and `prove`. It searches for
+nothing, caches nothing, and imports nothing that a certificate names.
+"""
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from flint import arb
+from jaxtyping import Float
+
+from lipcert.certificate.document import describe_node, hashes, within
+from lipcert.certificate.prove import Step, prove, reaches
+from lipcert.errors import LipcertError, RejectedError, UnsupportedError
+from lipcert.graph.graph import Graph
+from lipcert.norms import ball
+from lipcert.norms.conv import Conv, prove_conv
+from lipcert.norms.dense import prove_by_residual
+from lipcert.norms.norm import NORMS
+from lipcert.rules.domain import Box, Domain, Everywhere
+from lipcert.rules.regions.increments import Increments
+from lipcert.rules.regions.multipliers import Multipliers, prove_multipliers
+from lipcert.rules.regions.region import is_member, region_between
+from lipcert.rules.regions.table import METHODS
+from lipcert.rules.types import Reach
+
+
+class WitnessProver:
+    """Proves norms from stored witnesses; refuses where one is missing or proves nothing."""
+
+    def __init__(self, witnesses: Mapping[str, Any]) -> None:
+        self._witnesses = witnesses
+
+    def spectral(self, key: str, matrix: Float[np.ndarray, "m n"]) -> arb:
+        return self._require(key, prove_by_residual(matrix, float(self._witness(key)["shift"])))
+
+    def conv(self, key: str, conv: Conv) -> arb:
+        return self._require(key, prove_conv(conv, self._witness(key), "residual"))
+
+    def multipliers(self, key: str, work: Increments) -> arb:
+        stored = self._witness(key)
+        values = tuple(torch.tensor(value, dtype=torch.float64) for value in stored["values"])
+        witness = Multipliers(values, float(stored["square"]), float(stored["cushion"]))
+        return self._require(key, prove_multipliers(work, witness))
+
+    def _witness(self, key: str) -> Mapping[str, Any]:
+        if key not in self._witnesses:
+            raise RejectedError(f"witnesses: there is none for {key}")
+        witness: Mapping[str, Any] = self._witnesses[key]
+        return witness
+
+    def _require(self, key: str, bound: arb | None) -> arb:
+        if bound is None or not bound.is_finite():
+            raise RejectedError(f"witnesses: the one for {key} proves nothing")
+        return bound
+
+
+def check(
+    document: Mapping[str, Any], graph: Graph, output: str, progress: Callable[[str], None] = lambda name: None
+) -> arb:
+    """The bound that `document` claims of `graph`, proved again.
+
+    document: a certificate, already of the shape its schema states. output: the name the graph was traced with.
+    Raises RejectedError naming the line that fails.
+    """
+    claim = document["claim"]
+    _require_same_graph(document, graph, output)
+    reach = reaches(graph, _domain(claim["domain"]))
+    steps = [_step(graph, reach, region) for region in document["regions"]]
+    try:
+        proof = prove(graph, NORMS[claim["norm"]], reach, steps, WitnessProver(document["witnesses"]), progress)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise RejectedError(f"witnesses: malformed ({error})") from error
+    except UnsupportedError as error:
+        raise RejectedError(f"claim.domain: {claim['domain']} gives no finite bound\n{error.message}") from error
+    return _compare(document, proof.facts, graph)
+
+
+def _compare(document: Mapping[str, Any], facts: Mapping[str, Any], graph: Graph) -> arb:
+    if set(document["facts"]) != set(facts):
+        raise RejectedError(f"facts: not those of the graph's nodes: {sorted(set(document['facts']) ^ set(facts))[:3]}")
+    for name, fact in facts.items():
+        try:
+            problem = within(fact, document["facts"][name])
+        except ValueError as error:
+            problem = str(error)
+        if problem:
+            raise RejectedError(f"facts.{name}: {problem}")
+    if document["upper"] != document["facts"][graph.output]["gain"]:
+        raise RejectedError(f"upper: {document['upper']} is not the gain of the output {graph.output}")
+    return ball.from_text(document["upper"])
+
+
+def _require_same_graph(document: Mapping[str, Any], graph: Graph, output: str) -> None:
+    claim = document["claim"]
+    expected = {
+        "claim.norm": (claim["norm"], claim["norm"] if claim["norm"] in NORMS else f"one of {list(NORMS)}"),
+        "claim.arithmetic": (claim["arithmetic"], "real"),
+        "claim.source": (claim["source"], graph.source),
+        "claim.output": (claim["output"], output),
+        "claim.shape": (claim["shape"], list(graph.nodes[graph.source].shape)),
+    }
+    for line, (stated, found) in expected.items():
+        if stated != found:
+            raise RejectedError(f"{line}: the certificate says {stated!r}, the network says {found!r}")
+    _require_same("weights_sha256", document["weights_sha256"], hashes(graph.weights))
+    _require_same("fixed_sha256", document["fixed_sha256"], hashes(graph.fixed))
+    stated_nodes = {node["name"]: node for node in document["nodes"]}
+    _require_same("nodes", stated_nodes, {name: describe_node(node) for name, node in graph.nodes.items()})
+    if [node["name"] for node in document["nodes"]] != list(graph.nodes):
+        raise RejectedError("nodes: repeated, or in another order than the network's")
+
+
+def _require_same(line: str, stated: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    for name in [*found, *stated]:
+        if name not in stated:
+            raise RejectedError(f"{line}.{name}: in the network, not in the certificate")
+        if name not in found:
+            raise RejectedError(f"{line}.{name}: in the certificate, not in the network")
+        if stated[name] != found[name]:
+            raise RejectedError(f"{line}.{name}: {_difference(stated[name], found[name])}")
+
+
+def _difference(stated: Any, found: Any) -> str:
+    if isinstance(stated, Mapping) and isinstance(found, Mapping):
+        keys = [key for key in [*found, *stated] if stated.get(key) != found.get(key)]
+        stated, found = ({key: part.get(key) for key in keys[:1]} for part in (stated, found))
+    return f"the certificate says {stated}, the network says {found}"
+
+
+def _step(graph: Graph, reach: Mapping[str, Reach], stated: Mapping[str, Any]) -> Step:
+    """The region between the stated ends, with members found here, each of a kind that regions admit."""
+    entry, exit_, method = stated["entry"], stated["exit"], stated["method"]
+    where = f"regions: {entry} → {exit_}"
+    if entry not in graph.nodes or exit_ not in graph.nodes or method not in METHODS:
+        raise RejectedError(f"{where}: unknown node or method {method!r}")
+    region = region_between(graph.nodes, entry, exit_)
+    if region is None or not all(is_member(graph.nodes[name], reach) for name in region.members):
+        raise RejectedError(f"{where}: these nodes cannot be bounded as a whole")
+    return Step(region, method)
+
+
+def _domain(text: str) -> Domain:
+    """Read what `str(domain)` wrote."""
+    try:
+        if text == "everywhere":
+            return Everywhere()
+        kind, _, ends = text.partition(":")
+        box, _, radius = ends.partition("+")
+        low, _, high = box.partition(",")
+        domain = Box(Fraction(low), Fraction(high), radius=Fraction(radius or 0))
+        if kind != "box" or str(domain) != text:
+            raise ValueError(text)
+        return domain
+    except (ValueError, ZeroDivisionError, LipcertError) as error:
+        raise RejectedError(f"claim.domain: {text!r} is no domain") from error

@@ -1,0 +1,43 @@
+"""A captured network as core operations, and its evaluation in float64."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lipcert.rules.table import RULES
+from lipcert.rules.types import Node
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in topological order; `source` is the perturbed input, `output` what is bounded.
+
+    weights: every parameter, buffer and constant of the captured program by name, for hashing.
+    fixed: the other inputs, held at these values, part of the claim.
+    """
+
+    nodes: Mapping[str, Node]
+    source: str
+    output: str
+    weights: Mapping[str, Tensor]
+    fixed: Mapping[str, Tensor]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The float64 value of the output for a batch of inputs, (batch, *input shape without its 1)."""
+        values = {self.source: x.to(torch.float64).reshape(len(x), *self.nodes[self.source].shape)}
+        for node in self.nodes.values():
+            if node.op != "input":
+                inputs = [values[name] for name in node.inputs]
+                values[node.name] = RULES[node.op].forward(node, inputs)
+        return values[self.output]
+
+
+def prune(nodes: Mapping[str, Node], output: str) -> dict[str, Node]:
+    """The nodes that `output` depends on, in their order."""
+    needed = {output}
+    for node in reversed(nodes.values()):
+        if node.name in needed:
+            needed.update(node.inputs)
+    return {name: node for name, node in nodes.items() if name in needed}

@@ -1,0 +1,45 @@
+"""The rule for functions applied entry by entry; what is known of each function is in `pointwise`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from flint import arb
+from torch import Tensor
+
+from lipcert.norms.norm import Norm
+from lipcert.rules.pointwise import POINTWISE
+from lipcert.rules.types import Array, Fact, Node, Prover, Reach, Rule
+
+
+def _parameters(node: Node) -> dict[str, Any]:
+    return dict(node.attrs["parameters"])
+
+
+def _forward(node: Node, inputs: Sequence[Tensor]) -> Tensor:
+    return POINTWISE[node.attrs["function"]].forward(inputs[0], **_parameters(node))
+
+
+def _reach(node: Node, reaches: Sequence[Reach]) -> Reach:
+    return Reach(*POINTWISE[node.attrs["function"]].range(reaches[0].lo, reaches[0].hi, **_parameters(node)))
+
+
+def _slopes(node: Node, reach: Reach) -> tuple[Array, Array]:
+    return POINTWISE[node.attrs["function"]].slopes(reach.lo, reach.hi, **_parameters(node))
+
+
+def _gain(node: Node, norm: Norm, facts: Sequence[Fact], prover: Prover) -> arb | None:
+    # Each |Δy_i| = |secant slope| |Δx_i|, so |Δy| <= sup |slope| · |Δx| in every norm of entries.
+    lo, hi = _slopes(node, facts[0].reach)
+    steepest = float(np.maximum(np.abs(lo), np.abs(hi)).max())
+    return facts[0].gain * arb(steepest) if np.isfinite(steepest) else None
+
+
+ENTRYWISE = Rule(
+    forward=_forward,
+    reach=_reach,
+    gain=_gain,
+    slopes=_slopes,
+    needs="this function is Lipschitz only on a bounded range",
+    source="|Δφ| <= sup|secant slope| |Δx| entry by entry, over the interval that the input can reach",
+)

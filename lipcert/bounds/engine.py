@@ -8,11 +8,11 @@ from flint import arb
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from lipcert.bound.layers import layer_table
-from lipcert.bound.measure import Measured, measure
-from lipcert.bound.regions import find_regions, folded_steps
-from lipcert.bound.result import Bound, Region, Status
-from lipcert.bound.search import SearchProver
+from lipcert.bounds.layers import layer_table
+from lipcert.bounds.measure import Measured, measure
+from lipcert.bounds.regions import find_regions, folded_steps
+from lipcert.bounds.result import Bound, Region, Status
+from lipcert.bounds.search import SearchProver
 from lipcert.certificate.document import ROOM, Claim, compose
 from lipcert.certificate.prove import Step, prove, reaches
 from lipcert.errors import UsageError, ViolationError

@@ -7,7 +7,7 @@ import numpy as np
 from flint import arb
 from jaxtyping import Float
 
-from lipcert.bound.multipliers import search_multipliers
+from lipcert.bounds.multipliers import search_multipliers
 from lipcert.certificate.document import describe_multipliers
 from lipcert.norms.conv import Conv
 from lipcert.norms.search import ProvedNorm, conv_norm, spectral_norm

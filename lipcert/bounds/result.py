@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flint import arb
 
-from lipcert.bound.layers import Layer
+from lipcert.bounds.layers import Layer
 from lipcert.certificate.document import Claim
 from lipcert.norms import ball
 from lipcert.store.schema import SCHEMA_VERSION

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from lipcert.errors import InputError, UsageError
 
@@ -71,11 +72,11 @@ def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     sys.path.insert(0, str(path.resolve().parent))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"_arch_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise FileNotFoundError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)  # dataclasses and pickling look their module up
+    sys.modules[spec.name] = module  # where dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
@@ -98,6 +99,11 @@ def _checked(result: object, arch: str) -> tuple[nn.Module, tuple[Tensor, ...] |
         raise InputError(
             f"--arch {arch} returned {type(module).__name__}, and a torch.nn.Module is needed",
             hint="Return the module, or (module, example_inputs).",
+        )
+    if any(is_lazy(parameter) for parameter in module.parameters()):
+        raise InputError(
+            f"--arch {arch} returned a module with lazy parameters, whose shapes are not known yet",
+            hint="Call the module once on an example input before returning it.",
         )
     if examples is None:
         return module, None

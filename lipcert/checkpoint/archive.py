@@ -12,10 +12,11 @@ _RATIO_LIMIT = 20
 _ENTRY_LIMIT = 1_000_000
 
 
-def check(path: Path) -> bool:
-    """Raises InputError for a zip bomb, ResourceError for more than there is memory.
+def check(path: Path, *, mapped: bool = False) -> bool:
+    """Whether every entry is stored uncompressed, so that the file can be mapped into memory.
 
-    Returns whether every entry is stored uncompressed, so that the file can be mapped into memory.
+    mapped: it will be, if it can. Raises InputError for a zip bomb, ResourceError where more would be read
+    into memory than there is.
     """
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
@@ -31,5 +32,7 @@ def check(path: Path) -> bool:
         raise InputError(
             f"{path} is a zip archive with two entries of one name", hint="It was tampered with."
         )
-    memory.require(declared, f"reading {path}")
-    return all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+    stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+    if not (mapped and stored):
+        memory.require(declared, f"reading {path}")
+    return stored

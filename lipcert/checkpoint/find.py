@@ -31,11 +31,6 @@ class StateDict:
     tensors: dict[str, Tensor]
 
     @property
-    def title(self) -> str:
-        """How messages call it."""
-        return " → ".join(self.where) or "top level"
-
-    @property
     def rank(self) -> tuple[int, int]:
         """Smaller is likelier meant, when several hold what is looked for."""
         known = [WRAPPERS.index(key) for key in self.where if key in WRAPPERS]

@@ -56,8 +56,7 @@ def save(
     arguments: Mapping[str, Any],
     input_shape: tuple[int, ...],
 ) -> None:
-    """Writes `module`, which architectures.build(architecture, arguments) must be able to rebuild,
-    atomically.
+    """Writes `module`, atomically; architectures.build(architecture, arguments) must rebuild it.
 
     An existing file is replaced. Raises InputError when the recipe builds another network, OutputError when
     the file cannot be written.

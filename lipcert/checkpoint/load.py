@@ -69,6 +69,9 @@ def _from_pickle(
 ) -> Model:
     loaded = state_dict.read(path, kind, trust_pickle=trust)
     if isinstance(loaded, nn.Module) and arch is None:
+        for state in state_dicts(loaded.state_dict()):
+            weights.check_kind(state.tensors, str(path))
+            weights.check_values(state.tensors, str(path))
         return _model(loaded, _examples(None, inputs), Provenance(path, kind, file_sha256(path)))
     if isinstance(loaded, nn.Module):
         loaded = loaded.state_dict()
@@ -103,14 +106,15 @@ def _model(module: nn.Module, inputs: tuple[Tensor, ...], provenance: Provenance
 
 
 def _architecture_needed(path: Path, found: list[StateDict]) -> UsageError | InputError:
-    if not found or not found[0].tensors:
+    if not any(state.tensors for state in found):
         return InputError(
             f"{path} holds no named tensors", hint="A state dict is needed: model.state_dict()."
         )
     for state in found:
         weights.check_names(state.tensors, str(path))
-    tensors = list(found[0].tensors.items())
-    place = f" (at {found[0].title})" if found[0].where else ""
+    largest = max(found, key=lambda state: len(state.tensors))
+    tensors = list(largest.tensors.items())
+    place = f" (at {' → '.join(largest.where)})" if largest.where else ""
     lines = [f"{path} holds {len(tensors)} named tensors{place} and not the network that uses them:"]
     lines += [f"  {name} {tuple(tensor.shape)}" for name, tensor in tensors[:_SHOWN]]
     lines += [f"  … {len(tensors) - _SHOWN} more"] if len(tensors) > _SHOWN else []

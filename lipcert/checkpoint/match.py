@@ -7,7 +7,7 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
-from lipcert.checkpoint import names, weights
+from lipcert.checkpoint import memory, names, weights
 from lipcert.checkpoint.find import StateDict
 from lipcert.errors import InputError
 
@@ -21,13 +21,13 @@ class _Try:
 
 
 def fill(module: nn.Module, found: list[StateDict], source: str) -> tuple[str, ...]:
-    """Gives `module` the values of the one state dict in `found` that fits it, and returns what was
-    unwrapped.
+    """Gives `module` the values of the one state dict in `found` that fits; returns what was unwrapped.
 
     Every value stays exact: a tensor wider than the network's widens the network, a narrower one is widened.
     source: what messages call the file. Raises InputError, UnsupportedError, ResourceError.
     """
-    expected, tied = module.state_dict(), names.ties(module)
+    expected = {name: t for name, t in module.state_dict().items() if isinstance(t, Tensor)}
+    tied = names.ties(module)
     tries = [attempt for state in found for attempt in _attempts(state, expected, tied)]
     fitting = [attempt for attempt in tries if not attempt.mismatch]
     if not fitting:
@@ -36,7 +36,10 @@ def fill(module: nn.Module, found: list[StateDict], source: str) -> tuple[str, .
     weights.check_kind(chosen.tensors, source)
     weights.check_dtypes(expected, chosen.tensors, source)
     weights.check_values(chosen.tensors, source)
-    _assign(module, _complete(chosen.tensors, tied, source), expected, tied)
+    counts = {n: torch.zeros(t.shape, dtype=t.dtype) for n, t in expected.items() if names.is_count(n)}
+    _assign(module, _complete(counts | chosen.tensors, tied, source), expected, source)
+    for group in tied:
+        _tie(module, group)
     _check_no_meta(module, source)
     return chosen.where
 
@@ -83,7 +86,7 @@ def _mismatch(found: list[StateDict], tries: list[_Try], source: str) -> InputEr
     lines = [f"the weights in {source}{place} do not fit the network: {best.mismatch.fitting} names fit, and"]
     return InputError(
         "\n".join(lines + best.mismatch.lines()),
-        hint="Change the network in --arch so that its state_dict() has the file's names and shapes.",
+        hint="The network (of --arch, or of the recipe) must have the file's names and shapes.",
     )
 
 
@@ -103,18 +106,20 @@ def _complete(tensors: dict[str, Tensor], tied: list[list[str]], source: str) ->
 
 
 def _assign(
-    module: nn.Module, tensors: dict[str, Tensor], expected: Mapping[str, Tensor], tied: list[list[str]]
+    module: nn.Module, tensors: dict[str, Tensor], expected: Mapping[str, Tensor], source: str
 ) -> None:
     """The tensors themselves become the parameters: mapped ones stay mapped unless they must be widened."""
-    dtypes = {t.dtype for t in (*expected.values(), *tensors.values()) if t.is_floating_point()}
-    if dtypes:
+    built = {t.dtype for t in expected.values() if t.is_floating_point()}
+    given = {t.dtype for t in tensors.values() if t.is_floating_point()}
+    if built | given:
         # The narrowest dtype that holds every value of all of these exactly.
-        dtype = reduce(torch.promote_types, dtypes)
-        module.to(dtype)
+        dtype = reduce(torch.promote_types, built | given)
+        copied = sum(t.numel() for t in tensors.values() if t.is_floating_point() and t.dtype != dtype)
+        memory.require(copied * dtype.itemsize, f"widening the weights of {source}")
         tensors = {name: t.to(dtype) if t.is_floating_point() else t for name, t in tensors.items()}
+        if built != {dtype}:
+            module.to(dtype)
     module.load_state_dict(tensors, strict=False, assign=True)
-    for group in tied:
-        _tie(module, group)
 
 
 def _tie(module: nn.Module, group: list[str]) -> None:
@@ -127,7 +132,7 @@ def _tie(module: nn.Module, group: list[str]) -> None:
 
 def _check_no_meta(module: nn.Module, source: str) -> None:
     named = [*module.named_parameters(), *module.named_buffers()]
-    empty = [name for name, tensor in named if tensor.is_meta and not name.endswith("num_batches_tracked")]
+    empty = [name for name, tensor in named if tensor.is_meta]
     if empty:
         raise InputError(
             f"the network builds {', '.join(empty)} on the meta device, and {source} has no values for them",

@@ -38,6 +38,11 @@ def ties(module: nn.Module) -> list[list[str]]:
     return [names for names in groups.values() if len(names) > 1]
 
 
+def is_count(name: str) -> bool:
+    """BatchNorm's count of batches, which eval mode does not use and older files do not have."""
+    return name.endswith("num_batches_tracked")
+
+
 @dataclass(frozen=True)
 class Mismatch:
     """Names with shapes that do not fit; `misshaped` maps to (shape in the network, shape in the file)."""
@@ -79,7 +84,7 @@ def compare(expected: Mapping[str, Tensor], tied: list[list[str]], given: Mappin
         n: (_shape(expected[n]), _shape(given[n])) for n in both if _shape(expected[n]) != _shape(given[n])
     }
     return Mismatch(
-        missing={n: _shape(expected[n]) for n in missing if not n.endswith("num_batches_tracked")},
+        missing={n: _shape(expected[n]) for n in missing if not is_count(n)},
         unexpected={n: _shape(tensor) for n, tensor in given.items() if n not in expected},
         misshaped=wrong,
         fitting=len(both) - len(wrong),

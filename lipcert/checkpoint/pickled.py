@@ -57,19 +57,14 @@ def read(source: Path | BytesIO, name: str, *, mmap: bool = False, hint: str = W
     """
     import torch
 
-    with _quiet(), torch.serialization.safe_globals(_stand_ins()):
+    stand_ins: list[Any] = [(Placeholder, name) for name in INERT]
+    with _quiet(), torch.serialization.safe_globals(stand_ins):
         try:
             return torch.load(source, map_location="cpu", weights_only=True, mmap=mmap)
         except MemoryError as error:
             raise ResourceError(f"there is not enough memory to read {name}") from error
-        except (
-            Exception
-        ) as error:  # a hostile file can make the reader fail in any way; none of them is a crash
+        except Exception as error:  # a hostile file can make the reader fail in any way; none is a crash
             raise _refusal(name, error, hint) from error
-
-
-def _stand_ins() -> list[Any]:
-    return [(type("Placeholder", (Placeholder,), {}), name) for name in INERT]
 
 
 @contextmanager

@@ -19,27 +19,12 @@ import torch
 from lipcert.errors import InputError
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|")
-_DOTTED = re.compile(r"(?!__)[A-Za-z0-9_]+(\.(?!__)[A-Za-z0-9_]+)*|")
+_DOTTED = re.compile(r"(?!__)[A-Za-z0-9_-]+(\.(?!__)[A-Za-z0-9_-]+)*|")
 _ATEN = re.compile(r"torch\.ops\.(aten|prims)\.(?!__)[a-z0-9_]+\.[A-Za-z0-9_]+")
 _VERSION = re.compile(r"[0-9A-Za-z.+_<>=-]*")
 
-_READS_FILES = {"torch.ops.aten.from_file.default", "torch.ops.aten.from_file.out"}
-_ARITHMETIC = (
-    "add",
-    "sub",
-    "mul",
-    "floordiv",
-    "mod",
-    "neg",
-    "eq",
-    "ne",
-    "le",
-    "ge",
-    "lt",
-    "gt",
-    "and_",
-    "or_",
-)
+_READS_FILES = "torch.ops.aten.from_file."
+_ARITHMETIC = ("add", "sub", "mul", "floordiv", "mod", "neg", "eq", "ne", "le", "ge", "lt", "gt")
 _SYMBOLIC = {f"_operator.{name}" for name in _ARITHMETIC}
 _SYMBOLIC |= {f"torch.sym_{name}" for name in ("max", "min", "int", "float", "not", "ite", "sum")}
 _SYMBOLIC |= {f"math.{name}" for name in ("ceil", "floor", "trunc")}
@@ -52,15 +37,7 @@ OTHER_TARGETS = {"_operator.getitem", *_SYMBOLIC, *_HIGHER_ORDER}
 
 _SHAPE_CALLS = {"Symbol", "Integer", "Add", "Mul", "FloorDiv", "Mod", "PythonMod", "CleanDiv", "Max", "Min"}
 _TREE_TYPES = {None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict"}
-_LEFT_OUT = {
-    "guards_code",
-    "treespec_namedtuple_fields",
-    "stack_trace",
-    "torch_fn",
-    "source_fn_stack",
-    "from_node",
-}
-_LEFT_OUT |= {"custom"}
+_LEFT_OUT = {"guards_code", "treespec_namedtuple_fields"}
 _REFUSED = {"custom_obj", "as_custom_obj"}
 
 
@@ -69,7 +46,7 @@ def clean(text: bytes, source: str) -> dict[str, Any]:
     try:
         program = json.loads(text)
         cleaned = _clean(program, "")
-    except (ValueError, RecursionError, UnicodeError) as error:
+    except (ValueError, SyntaxError, LookupError, TypeError, RecursionError, MemoryError) as error:
         raise InputError(
             f"{source} has a graph that torch.export did not write: {error}",
             hint="It is damaged or was made to run code when loaded. Export the model again from its source.",
@@ -103,7 +80,9 @@ def _clean_entry(key: str, value: Any) -> Any:
         raise ValueError(f"it needs a custom object ({value})")
     if key in ("device", "as_device"):
         return {"type": "cpu", "index": None}  # what was exported on a GPU is read onto the CPU
-    if not _DOTTED.fullmatch(key):
+    if key == "metadata":  # module paths are kept; stack traces and other records are not needed
+        return {name: _clean(value[name], name) for name in ("nn_module_stack",) if name in value}
+    if not _is_identifier(key):
         raise ValueError(f"a name is {key[:200]!r}")
     return _clean(value, key)
 
@@ -117,7 +96,7 @@ def _is_dotted(text: str) -> bool:
 
 
 def _is_target(text: str) -> bool:
-    return text in OTHER_TARGETS or (bool(_ATEN.fullmatch(text)) and text not in _READS_FILES)
+    return text in OTHER_TARGETS or (bool(_ATEN.fullmatch(text)) and not text.startswith(_READS_FILES))
 
 
 def _is_number(text: str) -> bool:

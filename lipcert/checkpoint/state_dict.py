@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from lipcert.checkpoint import archive, pickled
+from lipcert.checkpoint import archive, memory, pickled
 from lipcert.checkpoint.sniff import Format
 from lipcert.errors import InputError
 
 
 def read(path: Path, kind: Format, *, trust_pickle: bool) -> Any:
     """What torch.save was given. Only with `trust_pickle` can the file execute code."""
-    mappable = kind is Format.TORCH_ZIP and archive.check(path)
+    mappable = kind is Format.TORCH_ZIP and archive.check(path, mapped=True)
+    if kind is Format.TORCH_LEGACY:
+        memory.require(path.stat().st_size, f"reading {path}")
     if trust_pickle:
         return _read_trusted(path)
     return pickled.read(path, str(path), mmap=mappable)

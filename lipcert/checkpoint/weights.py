@@ -36,15 +36,17 @@ def check_names(tensors: Mapping[str, Tensor], source: str) -> None:
 
 
 def check_kind(tensors: Mapping[str, Tensor], source: str) -> None:
-    """Refuses quantised, complex, sparse and valueless tensors, and more of them than there is memory.
+    """Refuses quantised, complex, sparse and valueless tensors, and small ones expanded beyond memory.
 
     source: what messages call the file. Raises UnsupportedError or ResourceError.
     """
     wrong = [f"{name} {reason}" for name, tensor in tensors.items() if (reason := _reason(tensor))]
     if wrong:
         raise UnsupportedError(f"{source}: {_list(wrong)}", hint=_DENSE)
-    needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-    memory.require(needed, f"holding the weights of {source}")
+    for name, tensor in tensors.items():
+        size = tensor.numel() * tensor.element_size()
+        if size > tensor.untyped_storage().nbytes():
+            memory.require(size, f"{name} in {source}")
 
 
 def _reason(tensor: Tensor) -> str:

@@ -4,6 +4,7 @@ import io
 import logging
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -71,6 +72,22 @@ def test_a_symbolic_batch_becomes_a_batch_of_one(module: nn.Module, tmp_path: Pa
     assert [tuple(each.shape) for each in model.example_inputs] == [(1, 1, 8, 8)]
     assert model.program.range_constraints == {}
     torch.testing.assert_close(model.program.module()(x[:1])["logits"], module(x)["logits"][:1])
+
+
+@pytest.mark.parametrize(
+    "text", ["s0 +", "9**9**9", "(" * 5000, "f(1)", "Symbol('a b')", "Integer(x)", "1.5", "'s0'"]
+)
+def test_a_symbolic_size_is_sums_and_products_of_names(text: str, module: nn.Module, tmp_path: Path) -> None:
+    entries, path = pt2_attacks.sound(), tmp_path / "model.pt2"
+    size = {"as_expr": {"expr_str": text, "hint": {"as_int": 1}}}
+
+    def change(tree: Any) -> None:
+        tree["graph_module"]["graph"]["tensor_values"]["input"]["sizes"][0] = size
+
+    entries[pt2_attacks.PROGRAM] = pt2_attacks.edited(entries[pt2_attacks.PROGRAM], change)
+    pt2_attacks.write(entries, path)
+    with pytest.raises(InputError, match=r"torch\.export did not write"):
+        checkpoint.load(path)
 
 
 def test_keyword_inputs_come_flat_in_the_order_of_the_placeholders(tmp_path: Path) -> None:
@@ -188,14 +205,14 @@ def test_the_entries_that_attacks_start_from_are_sound(tmp_path: Path) -> None:
 
 
 def _false_size(entries: pt2_attacks.Entries) -> None:
-    def change(tree: dict) -> None:  # type: ignore[type-arg]
+    def change(tree: Any) -> None:
         tree["config"]["1.weight"]["tensor_meta"]["sizes"][0] = {"as_int": 10**9}
 
     entries[pt2_attacks.WEIGHTS] = pt2_attacks.edited(entries[pt2_attacks.WEIGHTS], change)
 
 
 def _other_shape(entries: pt2_attacks.Entries) -> None:
-    def change(tree: dict) -> None:  # type: ignore[type-arg]
+    def change(tree: Any) -> None:
         tree["graph_module"]["graph"]["tensor_values"]["p_1_weight"]["sizes"] = [{"as_int": 2}, {"as_int": 4}]
 
     entries[pt2_attacks.PROGRAM] = pt2_attacks.edited(entries[pt2_attacks.PROGRAM], change)

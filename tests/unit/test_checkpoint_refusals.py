@@ -157,10 +157,21 @@ def test_a_small_tensor_that_claims_to_be_huge_is_not_filled(tmp_path: Path, arc
 def test_more_than_there_is_memory_is_refused(
     arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    torch.save(weights(), tmp_path / "mapped.pt")
+    torch.save(weights(), tmp_path / "read.pt", _use_new_zipfile_serialization=False)
+    torch.save({name: t.bfloat16() for name, t in weights().items()}, tmp_path / "widened.pt")
+    monkeypatch.setattr(memory, "physical", lambda: 60)
+    assert checkpoint.load(tmp_path / "mapped.pt", arch=arch).module is not None
+    for name in ("read.pt", "widened.pt"):
+        with pytest.raises(ResourceError, match="GiB"):
+            checkpoint.load(tmp_path / name, arch=arch)
+
+
+def test_a_module_whose_shapes_are_not_known_yet_is_refused(tmp_path: Path) -> None:
     torch.save(weights(), tmp_path / "m.pt")
-    monkeypatch.setattr(memory, "physical", lambda: 100)
-    with pytest.raises(ResourceError, match="GiB"):
-        checkpoint.load(tmp_path / "m.pt", arch=arch)
+    (tmp_path / "lazy.py").write_text("from torch import nn\ndef net():\n    return nn.LazyLinear(2)\n")
+    with pytest.raises(InputError, match="lazy"):
+        checkpoint.load(tmp_path / "m.pt", arch=f"{tmp_path / 'lazy.py'}:net")
 
 
 class Evil:

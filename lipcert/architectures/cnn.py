@@ -1,5 +1,6 @@
 """A small residual convolutional network."""
 
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
@@ -24,7 +25,7 @@ def cnn(arguments: CNNArguments) -> nn.Sequential:
     """Takes (batch, in_channels, height, width), returns (batch, classes)."""
     stages = arguments.stages
     layers: list[nn.Module] = [nn.Conv2d(arguments.in_channels, stages[0], 3, padding=1)]
-    for index, (fan_in, fan_out) in enumerate(zip([stages[0], *stages], stages, strict=False)):
+    for index, (fan_in, fan_out) in enumerate(pairwise([stages[0], *stages])):
         layers.append(ResidualBlock(fan_in, fan_out, 1 if index == 0 else 2, arguments))
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(stages[-1], arguments.classes)]
     return nn.Sequential(*layers)

@@ -1,5 +1,6 @@
 """Multilayer perceptrons."""
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
@@ -30,6 +31,6 @@ class MLPArguments(BaseModel):
 def mlp(arguments: MLPArguments) -> nn.Sequential:
     """Takes (batch, …) with widths[0] numbers in all, returns (batch, widths[-1])."""
     layers: list[nn.Module] = [nn.Flatten()]
-    for fan_in, fan_out in zip(arguments.widths, arguments.widths[1:], strict=False):
+    for fan_in, fan_out in pairwise(arguments.widths):
         layers += [nn.Linear(fan_in, fan_out, bias=arguments.bias), ACTIVATIONS[arguments.activation]()]
     return nn.Sequential(*layers[:-1])

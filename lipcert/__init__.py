@@ -17,13 +17,20 @@ from lipcert.errors import (
 )
 
 if TYPE_CHECKING:
+    from lipcert.bounds.engine import bound
+    from lipcert.bounds.result import Bound, Status
+    from lipcert.checkpoint.load import load
     from lipcert.norms.norm import L2, LINF, Norm
+    from lipcert.rules.domain import Box, Everywhere
 
 __version__ = "0.1.0"
 
 __all__ = [
     "L2",
     "LINF",
+    "Bound",
+    "Box",
+    "Everywhere",
     "ExitCode",
     "GateError",
     "InputError",
@@ -32,10 +39,13 @@ __all__ = [
     "OutputError",
     "RejectedError",
     "ResourceError",
+    "Status",
     "UnsupportedError",
     "UsageError",
     "ViolationError",
     "__version__",
+    "bound",
+    "load",
 ]
 
 # Public names whose modules import torch: loaded when first asked for, so that `import lipcert` stays fast.
@@ -43,6 +53,12 @@ _LAZY = {
     "L2": "lipcert.norms.norm",
     "LINF": "lipcert.norms.norm",
     "Norm": "lipcert.norms.norm",
+    "Bound": "lipcert.bounds.result",
+    "Status": "lipcert.bounds.result",
+    "Box": "lipcert.rules.domain",
+    "Everywhere": "lipcert.rules.domain",
+    "bound": "lipcert.bounds.engine",
+    "load": "lipcert.checkpoint.load",
 }
 
 

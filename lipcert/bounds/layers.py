@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from flint import arb
 
 from lipcert.graph.graph import Graph
 from lipcert.norms import ball
-from lipcert.norms.estimate import lanczos, power_iteration
+from lipcert.norms.estimate import LinearMap, Vector, lanczos
 from lipcert.norms.norm import Norm
-from lipcert.rules.affine import weight_matrix
+from lipcert.rules.affine import conv_of, weight_matrix
 from lipcert.rules.regions.table import RegionProver
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Fact, Node
@@ -25,7 +26,7 @@ class Layer:
     """One row. Norms and gains are proved upper bounds, rounded up; the estimate is a lower bound.
 
     name: of the node. path: of the module. operation: what it computes. shape: of its output.
-    estimate: of the l2 norm of a weight, by power iteration. norm: proved, of this layer alone; inf where it
+    estimate: of the l2 norm of a weight, by Lanczos iteration. norm: proved, of this layer alone; inf where it
     exceeds a float. slack: norm / estimate - 1. gain: proved, from the source to here. share: of log10 of
     the plain product of norms.
     """
@@ -86,23 +87,27 @@ def operation(node: Node) -> str:
 
 
 def _estimate(node: Node) -> float | None:
-    """A lower bound of the l2 norm of a weight, as the usual tools give it."""
-    if node.op == "linear":
-        return power_iteration(weight_matrix(node)).value
-    return _conv_estimate(node) if node.op == "conv" else None
+    """A lower bound of the l2 norm of a weight, by Lanczos iteration, which converges from below."""
+    if node.op not in ("linear", "conv"):
+        return None
+    weight = weight_matrix(node) if node.op == "linear" else _conv_map(node)
+    return lanczos(weight, np.random.default_rng(0)).value
 
 
-def _conv_estimate(node: Node) -> float:
+def _conv_map(node: Node) -> LinearMap:
     linear = RULES[node.op].linear
     assert linear is not None
-    size = (1, 1, node.consts["weight"].shape[0 if node.attrs["transposed"] else 1] * (
-        1 if node.attrs["transposed"] else node.attrs["groups"]), *node.attrs["size"])  # fmt: skip
+    conv = conv_of(node)
+    channels = conv.kernel.shape[0] if conv.transposed else conv.kernel.shape[1] * conv.groups
+    start = torch.zeros(1, channels, *conv.size, dtype=torch.float64, requires_grad=True)
+    output = linear.apply(node, [start], False)
 
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        return linear.apply(node, [x.reshape(size)], False).flatten()
+    def forward(x: Vector) -> Vector:
+        with torch.no_grad():
+            return linear.apply(node, [torch.from_numpy(x).reshape(start.shape)], False).flatten().numpy()
 
-    def adjoint(y: torch.Tensor) -> torch.Tensor:
-        x = torch.zeros(size, dtype=torch.float64, requires_grad=True)
-        return torch.autograd.grad(linear.apply(node, [x], False).flatten(), x, y)[0].flatten()
+    def adjoint(y: Vector) -> Vector:
+        direction = torch.from_numpy(y).reshape(output.shape)
+        return torch.autograd.grad(output, start, direction, retain_graph=True)[0].flatten().numpy()
 
-    return None
+    return LinearMap(forward, adjoint, start.numel())

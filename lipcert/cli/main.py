@@ -8,12 +8,15 @@ from typing import Annotated, Any
 import typer
 
 import lipcert
-from lipcert.cli import check, init
+from lipcert.cli import bound, check, init, ops, verify
 from lipcert.errors import ExitCode, LipcertError
 
 # In the order of `lipcert --help`, which shows the first sentence of each docstring (65 letters at most).
 # A command's module imports torch, pandas and the rooms inside its function, so that help is instant.
 COMMANDS: dict[str, Callable[..., Any]] = {
+    "bound": bound.bound,
+    "verify": verify.verify,
+    "ops": ops.ops,
     "init": init.init,
     "check": check.check,
 }

@@ -60,6 +60,22 @@ def trace(program: ExportedProgram, inputs: tuple[Tensor, ...], *, output: str =
     return graph
 
 
+def operations(program: ExportedProgram) -> list[tuple[str, bool]]:
+    """Every operation on the input's way, in order, by its exported name, and whether it can be lowered."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = program.run_decompositions({})
+    specs = program.graph_signature.input_specs
+    users = [spec.arg.name for spec in specs if spec.kind == InputKind.USER_INPUT]
+    depends, found = {users[0]}, []
+    for fx in program.graph.nodes:
+        if fx.op == "call_function" and depends & {argument.name for argument in fx.all_input_nodes}:
+            depends.add(fx.name)
+            if fx.target is not operator.getitem:
+                found.append((str(fx.target), str(fx.target) in LOWER))
+    return found
+
+
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]

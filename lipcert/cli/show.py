@@ -1,0 +1,88 @@
+"""What commands print: tables through rich, progress on stderr, JSON for machines."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from lipcert.bounds.layers import Layer
+    from lipcert.bounds.result import Bound
+
+_NARROWEST = 100
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that is wide enough for the tables where there is no terminal to ask."""
+    found = Console(stderr=stderr, highlight=False)
+    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=max(found.width, _NARROWEST))
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A line on stderr that says what is being done, gone when it is done."""
+    screen = console(stderr=True)
+    with screen.status("reading") as status:
+        yield lambda doing: status.update(Text(doing))
+
+
+def show_bound(result: "Bound", path: Path, certificate: Path | None, *, as_json: bool) -> None:
+    """Print a bound: the layers, the regions, the whole."""
+    if as_json:
+        json.dump(result.to_json(), sys.stdout, indent=1, allow_nan=False)
+        sys.stdout.write("\n")
+        return
+    screen = console()
+    screen.print(_layers(result, path))
+    for line in _summary(result):
+        screen.print(line)
+    if certificate is not None:
+        screen.print(Text(f"certificate     {certificate}"), soft_wrap=True)
+        screen.print(Text(f"prove it again  lipcert verify {certificate} {path}", style="dim"), soft_wrap=True)
+
+
+def _layers(result: "Bound", path: Path) -> Table:
+    table = Table(title=Text(f"{path}, {result.claim.norm}"), title_justify="left", title_style="bold")
+    table.add_column("layer", overflow="fold")
+    table.add_column("operation")
+    for name in ("shape", "estimate", "proved", "slack", "gain to here", "share"):
+        table.add_column(name, justify="right")
+    for row in result.rows:
+        table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: "Layer") -> list[Text]:
+    from lipcert.bounds.result import show
+
+    cells = [
+        row.path or row.name,
+        row.operation,
+        "×".join(map(str, row.shape[1:])),
+        "" if row.estimate is None else f"≈{row.estimate:.6g}",
+        show(row.norm, row.log10_norm),
+        "" if row.slack is None else f"{row.slack:.1e}",
+        show(row.gain, row.log10_gain),
+        "" if row.share is None else f"{row.share:.0%}",
+    ]
+    return [Text(cell) for cell in cells]
+
+
+def _summary(result: "Bound") -> Iterator[Text]:
+    from lipcert.bounds.result import sentence, show
+    from lipcert.norms import ball
+
+    for region in result.regions:
+        gains = [show(ball.up(value), ball.log10(value)) for value in (region.gain, region.product)]
+        yield Text(f"region          {region.entry} → {region.exit} by {region.method}: {gains[0]} instead of {gains[1]}")
+    style = {"proved": "bold green", "estimated": "bold yellow", "unsupported": "bold red"}[str(result.status)]
+    yield Text(f"{result.status!s:<16}", style=style) + Text(sentence(result.claim, result.upper, result.log10_upper))
+    product = show(result.product, ball.log10(result.product_ball))
+    ratio = result.upper / result.lower if result.lower > 0 else float("inf")
+    yield Text(f"measured        at least {result.lower:.6g} (proved/measured {ratio:.3g}); plain product of norms {product}")

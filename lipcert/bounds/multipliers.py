@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import torch
+from flint import arb
 from torch import Tensor
 
 from lipcert.rules.regions.form import Blocks, factor, row
@@ -14,12 +15,15 @@ from lipcert.rules.regions.increments import Increments
 from lipcert.rules.regions.multipliers import Multipliers, prove_multipliers
 
 _STEPS = 300
+_PATIENCE = 15
+_WORTHWHILE = 1e-3
+"""The descent ends when so many steps have not lowered log L² by this much."""
 _DESCENT_LIMIT = 4096
 """Beyond this many variables a gradient costs more than it gains."""
 
 
-def search_multipliers(work: Increments, seconds: float) -> Multipliers | None:
-    """A witness that `prove_multipliers` accepts; None where none was found."""
+def search_multipliers(work: Increments, seconds: float) -> tuple[Multipliers, arb] | None:
+    """A witness, and what `prove_multipliers` makes of it; None where none was found."""
     start = front(work)
     if start is None:
         return None
@@ -29,8 +33,9 @@ def search_multipliers(work: Increments, seconds: float) -> Multipliers | None:
         if square is None:
             continue
         witness = Multipliers(tuple(values), square, cushion)
-        if prove_multipliers(work, witness) is not None:
-            return witness
+        bound = prove_multipliers(work, witness)
+        if bound is not None:
+            return witness, bound
     return None
 
 
@@ -50,13 +55,14 @@ def front(work: Increments) -> list[Tensor] | None:
     for i, bend in enumerate(work.bends, start=1):
         ahead = factor({**done, **{(i, j): part.matrix for j, part in bend.items()}}, i + 1, first=i, square=False)
         assert ahead is not None  # no diagonal block is factored
-        pieces = [ahead[i, j] for j in range(i) if (i, j) in ahead]
-        size = _largest_eigenvalue(pieces)
+        solved = {j: ahead[i, j] for j in range(i) if (i, j) in ahead}
+        size = _largest_eigenvalue(list(solved.values()))
         values.append(torch.full((work.sizes[i],), 2.0 / size if size > 0 else 1.0, dtype=torch.float64))
-        grown = factor({**done, **row(i, values[-1], bend)}, i + 1, first=i)
-        if grown is None:
+        done |= {(i, j): -values[-1][:, None] / 2 * piece for j, piece in solved.items()}
+        rest = torch.diag(values[-1]) - sum(done[i, j] @ done[i, j].T for j in solved)
+        done[i, i], info = torch.linalg.cholesky_ex(rest)
+        if int(info) != 0:
             return None
-        done = grown
     return values
 
 
@@ -104,8 +110,8 @@ def _descend(work: Increments, start: list[Tensor], seconds: float) -> list[Tens
     """Adam on the logarithms of the multipliers, back to the best where the form stops being positive."""
     logs = [value.log().requires_grad_() for value in start]
     optimiser = torch.optim.Adam(logs, lr=0.1)
-    best, lowest, deadline = start, float("inf"), time.monotonic() + seconds
-    for _ in range(_STEPS):
+    best, lowest, deadline, mark = start, float("inf"), time.monotonic() + seconds, (0, float("inf"))
+    for step in range(_STEPS):
         pieces = _exit_rows(work, [log.exp() for log in logs], 1e-9)
         height = torch.tensor(float("inf")) if pieces is None else _height(pieces)
         if not bool(torch.isfinite(height)):
@@ -114,9 +120,11 @@ def _descend(work: Increments, start: list[Tensor], seconds: float) -> list[Tens
             if height.item() < lowest:
                 best, lowest = [log.detach().exp() for log in logs], height.item()
             optimiser.zero_grad()
-            height.backward()
+            torch.autograd.backward(height)
             optimiser.step()
-        if time.monotonic() > deadline:
+        if lowest < mark[1] - _WORTHWHILE:
+            mark = (step, lowest)
+        if time.monotonic() > deadline or step - mark[0] > _PATIENCE:
             break
     return best
 
@@ -125,7 +133,8 @@ def _height(pieces: list[Tensor]) -> Tensor:
     """log of the largest eigenvalue, differentiated through its eigenvector."""
     gram = sum((k @ k.T for k in pieces), torch.zeros((), dtype=torch.float64))
     top = torch.linalg.eigh(gram.detach())[1][:, -1]
-    return (top @ gram @ top).log()
+    height: Tensor = (top @ gram @ top).log()
+    return height
 
 
 def _retreat(logs: list[Tensor], best: list[Tensor], optimiser: torch.optim.Adam) -> None:

@@ -12,7 +12,6 @@ from lipcert.certificate.document import describe_multipliers
 from lipcert.norms.conv import Conv
 from lipcert.norms.search import ProvedNorm, conv_norm, spectral_norm
 from lipcert.rules.regions.increments import Increments
-from lipcert.rules.regions.multipliers import prove_multipliers
 
 
 class SearchProver:
@@ -34,10 +33,10 @@ class SearchProver:
 
     def multipliers(self, key: str, work: Increments) -> arb | None:
         if key not in self._proved:
-            witness = search_multipliers(work, self._seconds)
-            self._proved[key] = None if witness is None else prove_multipliers(work, witness)
-            if witness is not None:
-                self.witnesses[key] = describe_multipliers(witness)
+            found = search_multipliers(work, self._seconds)
+            self._proved[key] = None if found is None else found[1]
+            if found is not None:
+                self.witnesses[key] = describe_multipliers(found[0])
         return self._proved[key]
 
     def _norm(self, key: str, prove: Callable[[], ProvedNorm]) -> arb:

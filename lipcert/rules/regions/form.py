@@ -61,13 +61,20 @@ def factor(
             if rest is None:
                 continue
             if j < i:
-                done[i, j] = torch.linalg.solve_triangular(done[j, j], rest.T, upper=False).T
+                done[i, j] = _solve(done[j, j], rest, multiple_of_identity=j == 0)
                 continue
             triangle, info = torch.linalg.cholesky_ex(rest)
             if int(info) != 0 or not bool(torch.isfinite(triangle).all()):
                 return None
             done[i, i] = triangle
     return done
+
+
+def _solve(triangle: Tensor, rest: Tensor, *, multiple_of_identity: bool) -> Tensor:
+    """rest · triangle⁻ᵀ; the entry's block is a multiple of the identity, so its factor is one too."""
+    if multiple_of_identity:
+        return rest / triangle[0, 0]
+    return torch.linalg.solve_triangular(triangle, rest.T, upper=False).T
 
 
 def _rest(blocks: Mapping[tuple[int, int], Tensor], done: Blocks, i: int, j: int) -> Tensor | None:

@@ -99,19 +99,16 @@ def _refuse_mutation(program: ExportedProgram) -> None:
 def _placeholders(program: ExportedProgram, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """The value of every placeholder: weights, buffers, constants, and the user's inputs in order."""
     state: dict[str, Any] = {**program.constants, **program.state_dict}
-    values, users = {}, iter(inputs)
-    for spec in program.graph_signature.input_specs:
-        if spec.kind == InputKind.USER_INPUT:
-            values[spec.arg.name] = next(users, None)
-        elif isinstance(state.get(spec.target or ""), Tensor):
-            values[spec.arg.name] = state[spec.target or ""]
-    if any(value is None for value in values.values()):
+    specs = program.graph_signature.input_specs
+    users = [spec.arg.name for spec in specs if spec.kind == InputKind.USER_INPUT]
+    if len(users) != len(inputs):
         raise UsageError(
-            f"the network takes {sum(s.kind == InputKind.USER_INPUT for s in program.graph_signature.input_specs)}"
-            f" inputs, {len(inputs)} were given.",
+            f"the network takes {len(users)} inputs, {len(inputs)} were given.",
             hint="Give one --input SHAPE for each, in order.",
         )
-    return values
+    weights = {spec.arg.name: state.get(spec.target or "") for spec in specs if spec.kind != InputKind.USER_INPUT}
+    tensors = {name: value for name, value in weights.items() if isinstance(value, Tensor)}
+    return {**tensors, **dict(zip(users, inputs, strict=True))}
 
 
 def _lower(program: ExportedProgram, values: dict[str, Tensor], output: str) -> tuple[Graph, int]:

@@ -37,7 +37,7 @@ class Graph:
 def prune(nodes: Mapping[str, Node], output: str) -> dict[str, Node]:
     """The nodes that `output` depends on, in their order."""
     needed = {output}
-    for node in reversed(nodes.values()):
+    for node in reversed(list(nodes.values())):
         if node.name in needed:
             needed.update(node.inputs)
     return {name: node for name, node in nodes.items() if name in needed}

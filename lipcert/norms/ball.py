@@ -77,7 +77,7 @@ def to_text(ball: arb) -> str:
     return f"{digits[0]}.{digits[1:]}e{exponent:+d}"
 
 
-def from_text(text: str) -> arb:
+def from_text(text: object) -> arb:
     """Read what `to_text` wrote. Raises ValueError for anything else (signs, NaN, infinity, hex)."""
     if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
         raise ValueError(f"{text!r} is no bound: a decimal such as '1.25e+3' is needed")

@@ -37,7 +37,8 @@ class Norm:
         if self.inner == "inf":
             return gradient.sign()
         length = self.of(gradient).clamp_min(torch.finfo(gradient.dtype).tiny)
-        return gradient / length.reshape(-1, *[1] * (gradient.dim() - 1))
+        steepest: Tensor = gradient / length.reshape(-1, *[1] * (gradient.dim() - 1))
+        return steepest
 
 
 L2 = Norm("l2", 2, 2)

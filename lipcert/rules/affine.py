@@ -113,7 +113,8 @@ def largest_factor(node: Node) -> arb:
     factor = constant64(node, "factor").abs()
     if not bool(((factor == 0) | (factor > 1e-290)).all()):
         raise ValueError(f"{node.name}: factors below 1e-290 are outside the error analysis")
-    return arb(float(factor.max())) * (1 + 2 * node.attrs.get("ulps", 0) * arb(2) ** -53)
+    ulps = int(node.attrs.get("ulps", 0))
+    return arb(float(factor.max())) * (1 + 2 * arb(ulps) * arb(2) ** -53)
 
 
 def _scale_gain(node: Node, norm: Norm, facts: Sequence[Fact], prover: Prover) -> arb:

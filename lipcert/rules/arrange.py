@@ -51,7 +51,7 @@ def multiplicities(node: Node) -> list[int]:
     index = node.consts["index"].reshape(-1)
     sizes = node.attrs["sizes"]
     counts = torch.bincount(index[index >= 0], minlength=sum(sizes))
-    return [int(part.max()) if len(part) else 0 for part in counts.split(sizes)]
+    return [int(part.max()) if len(part) else 0 for part in torch.split(counts, sizes)]
 
 
 def _gather_gain(node: Node, norm: Norm, facts: Sequence[Fact], prover: Prover) -> arb:

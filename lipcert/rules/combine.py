@@ -16,7 +16,10 @@ from lipcert.rules.types import Array, Fact, Linear, Node, Prover, Reach, Rule
 
 def _sum_apply(node: Node, inputs: Sequence[Tensor], absolute: bool) -> Tensor:
     factors = [abs(c) if absolute else c for c in node.attrs["coefficients"]]
-    return sum((c * x for c, x in zip(factors[1:], inputs[1:], strict=True)), factors[0] * inputs[0])
+    total = factors[0] * inputs[0]
+    for c, x in zip(factors[1:], inputs[1:], strict=True):
+        total = total + c * x
+    return total
 
 
 def _sum_gain(node: Node, norm: Norm, facts: Sequence[Fact], prover: Prover) -> arb:

@@ -57,7 +57,8 @@ class Reach:
     @property
     def magnitude(self) -> Array:
         """Entrywise bound on |x|."""
-        return np.maximum(np.abs(self.lo), np.abs(self.hi))
+        size: Array = np.maximum(np.abs(self.lo), np.abs(self.hi))
+        return size
 
     @property
     def bounded(self) -> bool:
@@ -75,7 +76,7 @@ class Fact:
 class Prover(Protocol):
     """Supplies proved operator norms: by searching for a witness, or from a stored one.
 
-    key: the node's name, or `entry → exit` for a region; a witness is stored under it.
+    key: the node's name, or `entry → exit by method` for a region; a witness is stored under it.
     """
 
     def spectral(self, key: str, matrix: Float[np.ndarray, "m n"]) -> arb:

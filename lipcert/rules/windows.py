@@ -21,13 +21,14 @@ def _entries(node: Node, x: Tensor, empty: float) -> Tensor:
 
 
 def _sum_apply(node: Node, inputs: Sequence[Tensor], absolute: bool) -> Tensor:
-    total = _entries(node, inputs[0], 0.0).sum(-1) / constant64(node, "divisor")
+    divisor = constant64(node, "divisor")
+    total = _entries(node, inputs[0], 0.0).sum(-1) / (divisor.abs() if absolute else divisor)
     return total.reshape(len(inputs[0]), *node.shape)
 
 
 def _sum_norms(node: Node) -> tuple[arb, arb]:
-    """The largest row sum and column sum of the window matrix, whose entries are 1/divisor >= 0."""
-    index, divisor = node.consts["windows"], constant64(node, "divisor")
+    """The largest row sum and column sum of the absolute window matrix; torch admits negative divisors."""
+    index, divisor = node.consts["windows"], constant64(node, "divisor").abs()
     inside = (index >= 0).double()
     rows = inside.sum(1) / divisor
     columns = torch.zeros(node.attrs["size"], dtype=torch.float64)

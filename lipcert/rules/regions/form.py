@@ -73,7 +73,8 @@ def factor(
 def _solve(triangle: Tensor, rest: Tensor, *, multiple_of_identity: bool) -> Tensor:
     """rest · triangle⁻ᵀ; the entry's block is a multiple of the identity, so its factor is one too."""
     if multiple_of_identity:
-        return rest / triangle[0, 0]
+        scaled: Tensor = rest / triangle[0, 0]
+        return scaled
     return torch.linalg.solve_triangular(triangle, rest.T, upper=False).T
 
 

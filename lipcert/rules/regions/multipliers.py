@@ -20,8 +20,8 @@ from flint import arb
 from torch import Tensor
 
 from lipcert.norms import ball
-from lipcert.rules.regions.form import Blocks, assemble, factor, frobenius, rounding
-from lipcert.rules.regions.increments import Increments
+from lipcert.rules.regions.form import Blocks, assemble, factor, rounding
+from lipcert.rules.regions.increments import Increments, frobenius
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ def prove_multipliers(work: Increments, witness: Multipliers) -> arb | None:
 
 
 def _well_formed(work: Increments, witness: Multipliers) -> bool:
-    sizes = [len(value) for value in witness.values]
+    shapes = [tuple(value.shape) for value in witness.values]  # vectors: diagonal multipliers alone are sound
     finite = all(bool((torch.isfinite(v) & ((v == 0) | (v > 1e-100)) & (v < 1e100)).all()) for v in witness.values)
     scalars = 0 < witness.square < 1e200 and 0 < witness.cushion < 0.5
-    return finite and scalars and sizes == list(work.sizes[1:])
+    return finite and scalars and shapes == [(size,) for size in work.sizes[1:]]
 
 
 def _left_over(blocks: Blocks, triangle: Blocks, errors: dict[tuple[int, int], arb]) -> dict[tuple[int, int], arb]:

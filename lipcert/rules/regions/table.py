@@ -38,12 +38,13 @@ class Method:
     source: str
 
 
-def key_of(region: Region) -> str:
-    return f"{region.entry} → {region.exit}"
+def key_of(region: Region, method: str) -> str:
+    """What a witness is stored under: two methods may bound the same region."""
+    return f"{region.entry} → {region.exit} by {method}"
 
 
 def _multipliers(nodes: Nodes, region: Region, reaches: Reaches, prover: RegionProver) -> arb | None:
-    return prover.multipliers(key_of(region), increments(nodes, region, reaches))
+    return prover.multipliers(key_of(region, "multipliers"), increments(nodes, region, reaches))
 
 
 def _matrix(nodes: Nodes, region: Region, reaches: Reaches, prover: RegionProver) -> arb | None:
@@ -51,7 +52,7 @@ def _matrix(nodes: Nodes, region: Region, reaches: Reaches, prover: RegionProver
     if any(bends(nodes[name]) for name in region.members):
         return None
     part = increments(nodes, region, reaches).exit[0]
-    return prover.spectral(key_of(region), part.matrix.numpy()) + part.error
+    return prover.spectral(key_of(region, "matrix"), part.matrix.numpy()) + part.error
 
 
 def folded(nodes: Nodes, region: Region) -> tuple[Conv, arb] | None:
@@ -87,7 +88,7 @@ def _conv_scale(nodes: Nodes, region: Region, reaches: Reaches, prover: RegionPr
         return None
     conv, relative = pair
     slack = relative * _absolute(conv)
-    return prover.conv(key_of(region), conv) + slack
+    return prover.conv(key_of(region, "folded"), conv) + slack
 
 
 def _absolute(conv: Conv) -> arb:

@@ -94,7 +94,7 @@ def _norm(norm: str | Norm) -> Norm:
 
 
 def _needed(key: str, graph: Graph, used: Sequence[Step]) -> bool:
-    return key in graph.nodes or key in {key_of(step.region) for step in used}
+    return key in graph.nodes or key in {key_of(step.region, step.method) for step in used}
 
 
 def _require_above(upper: arb, measured: Measured) -> None:

@@ -45,7 +45,7 @@ SUM = Rule(
 
 
 def _corners(a: Reach, b: Reach) -> Reach:
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         products = [np.nan_to_num(p * q, nan=0.0, posinf=np.inf, neginf=-np.inf)
                     for p in (a.lo, a.hi) for q in (b.lo, b.hi)]  # fmt: skip
     # 0 · ∞ counts as 0: the corner is a limit of products with a factor 0.

@@ -47,23 +47,22 @@ def affine_reach(linear: Linear):  # type: ignore[no-untyped-def]
 
     With computed c and r >= |x - c|: Lx lies within |L|r of Lc, and every computed sum of k
     products errs by at most γ_k |L||·| (Higham 2002, §3.1). An output that an unbounded entry
-    reaches is unbounded.
+    reaches, or where a sum may overflow, is unbounded.
     """
 
     def reach(node: Node, reaches: Sequence[Reach]) -> Reach:
         boxes = [_centred(r) for r in reaches]
-        centre = _run(linear, node, [c for c, _, _ in boxes], False)
-        radius = _run(linear, node, [r for _, r, _ in boxes], True)
-        size = _run(linear, node, [np.abs(c) + r for c, r, _ in boxes], True)
         shift = np.asarray(offset(node))
-        middle = centre + shift
+        centre = _run(linear, node, [c for c, _, _ in boxes], False) + shift
+        radius = _run(linear, node, [r for _, r, _ in boxes], True)
+        size = _run(linear, node, [np.abs(c) + r for c, r, _ in boxes], True) + np.abs(shift)
+        unknown = size >= 2.0**1020
+        if any(mask.any() for _, _, mask in boxes):
+            unknown |= _run(linear, node, [mask.astype(np.float64) for _, _, mask in boxes], True) > 0
         rounding = ball.up(ball.gamma(linear.terms(node) + 4 + node.attrs.get("ulps", 0)))
-        error = 2 * rounding * (size + np.abs(shift)) + _TINY
-        box = outward(middle - radius, middle + radius, error)
-        if not any(mask.any() for _, _, mask in boxes):
-            return box
-        hit = _run(linear, node, [mask.astype(np.float64) for _, _, mask in boxes], True) > 0
-        return Reach(np.where(hit, -np.inf, box.lo), np.where(hit, np.inf, box.hi))
+        error = np.where(unknown, np.inf, 2 * rounding * size + _TINY)
+        centre, radius = np.where(unknown, 0.0, centre), np.where(unknown, 0.0, radius)
+        return outward(centre - radius, centre + radius, error)
 
     return reach
 

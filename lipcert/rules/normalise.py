@@ -31,10 +31,14 @@ def _reach(node: Node, reaches: Sequence[Reach]) -> Reach:
 
 
 def _least_square(node: Node, reach: Reach) -> arb:
-    """A lower bound of the mean of squares of every group; 0 where the mean is subtracted first."""
+    """A lower bound of the mean of squares of every group; 0 where the mean is subtracted first.
+
+    What lies outside [1e-150, 1e150] is lowered into it, or to 0: its square leaves the normal range.
+    """
     if node.attrs["centred"]:
         return arb(0)
-    least = np.maximum(np.maximum(reach.lo, -reach.hi), 0.0)
+    least = np.minimum(np.maximum(reach.lo, -reach.hi), 1e150)
+    least = np.where(least < 1e-150, 0.0, least)
     least = np.broadcast_to(least, node.shape).reshape(-1, node.attrs["features"])
     return arb(float(np.square(least).mean(1).min())) * (1 - 2 * ball.gamma(node.attrs["features"] + 2))
 
@@ -47,7 +51,7 @@ def _gain(node: Node, norm: Norm, facts: Sequence[Fact], prover: Prover) -> arb 
     # linf: |Δy|_∞ <= |Δy|_2 <= |Δx|_2/m <= √d |Δx|_∞/m, group by group.
     eps = arb(node.attrs["eps"])
     least = eps + _least_square(node, facts[0].reach)
-    if not least > 0:
+    if not (eps >= 0 and least > 0):
         return None
     per_group = arb(1) if norm.inner == 2 else arb(node.attrs["features"]).sqrt()
     return facts[0].gain * per_group / least.sqrt()

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from flint import arb
 
@@ -21,6 +22,7 @@ Nodes = Mapping[str, Node]
 Reaches = Mapping[str, Reach]
 
 
+@runtime_checkable
 class RegionProver(Prover, Protocol):
     """A prover that also supplies multipliers."""
 
@@ -56,19 +58,26 @@ def _matrix(nodes: Nodes, region: Region, reaches: Reaches, prover: RegionProver
 
 
 def folded(nodes: Nodes, region: Region) -> tuple[Conv, arb] | None:
-    """A convolution followed by scalings a channel (BatchNorm), as one convolution.
+    """A convolution followed by scalings a channel (BatchNorm), as one convolution; None for other regions.
 
     The second value bounds |K̂ - K| / |K̂| entry by entry: one rounding a product, and the factors' own.
+    A product that may have underflowed has no such bound, and is not folded.
     """
     first, *rest = (nodes[name] for name in region.members)
     if first.op != "conv" or not rest or any(node.op != "scale" for node in rest):
         return None
-    channels = first.shape[-len(first.attrs["size"]) - 1]
+    axes = len(first.attrs["size"])
+    channels = (1, first.shape[-axes - 1], *[1] * axes)
     kernel, ulps = constant64(first, "weight"), len(rest)
     for node in rest:
         largest_factor(node)  # refuses factors outside the error analysis
-        factor = constant64(node, "factor").expand(1, channels, *[1] * len(first.attrs["size"])).reshape(-1)
-        kernel = kernel * _per_output(factor, first, kernel.dim())
+        factor = constant64(node, "factor")
+        if np.broadcast_shapes(factor.shape, channels) != channels:
+            return None
+        factor = _per_output(factor.expand(channels).reshape(-1), first, kernel.dim())
+        before, kernel = kernel, kernel * factor
+        if bool(((kernel.abs() < 1e-290) & (before != 0) & (factor != 0)).any()):
+            return None
         ulps += 2 * node.attrs.get("ulps", 0)
     return replace(conv_of(first), kernel=kernel.numpy()), ball.gamma(ulps)
 

@@ -22,19 +22,22 @@ from collections.abc import Callable
 
 import numpy as np
 from flint import arb
-from jaxtyping import Float
+from jaxtyping import Float, Inexact
 from scipy.linalg import blas, lapack
 
 from lipcert.errors import InputError
 from lipcert.norms.ball import UNDERFLOW, UNIT_ROUNDOFF, gamma, upper
+from lipcert.norms.threads import threads_for
 
 Matrix = Float[np.ndarray, "*stack m n"]
 """One matrix, or a stack of k of them (k, m, n) that share a scale, a shift and a bound."""
 
-Square = Float[np.ndarray, "*stack n n"]
+Square = Inexact[np.ndarray, "*stack n n"]
 
 LARGEST_SHIFT = 2.0**100
 _BLOCK = 256
+_SMALL = 32
+"""Columns up to which one call for a stack is faster than one for each matrix."""
 
 
 def prove_by_cholesky(w: Matrix, shift: float) -> arb | None:
@@ -105,14 +108,23 @@ def tall(w: Matrix) -> Float[np.ndarray, "*stack rows columns"]:
     return w if w.shape[-2] >= w.shape[-1] else w.swapaxes(-1, -2)
 
 
-def gram(w: Matrix) -> Square:
-    """fl(WᵀW). Only its lower triangle is to be read."""
-    if w.ndim > 2:
-        product: np.ndarray = w.swapaxes(-1, -2) @ w
+def gram(w: Inexact[np.ndarray, "*stack m n"]) -> Square:
+    """fl(WᵀW), for complex W fl(WᴴW). Only its lower triangle is to be read."""
+    with threads_for(w.shape[-2] * w.shape[-1] ** 2):
+        return _gram(w)
+
+
+def _gram(w: Inexact[np.ndarray, "*stack m n"]) -> Square:
+    if w.ndim == 2:
+        return blas.dsyrk(1.0, w, trans=1, lower=1) if w.flags.f_contiguous else blas.dsyrk(1.0, w.T, lower=1)
+    if w.shape[-1] <= _SMALL:
+        product: np.ndarray = w.conj().swapaxes(-1, -2) @ w
         return product
-    if w.flags.f_contiguous:
-        return blas.dsyrk(1.0, w, trans=1, lower=1)
-    return blas.dsyrk(1.0, w.T, lower=1)
+    multiply = blas.zherk if np.iscomplexobj(w) else blas.dsyrk
+    grams = np.empty((len(w), w.shape[-1], w.shape[-1]), dtype=w.dtype)
+    for g, each in zip(grams, w, strict=True):
+        g[...] = multiply(1.0, each.T, lower=0).T
+    return grams
 
 
 def eigenvalue_by_cholesky(g: Square, rows: int, shift: float) -> arb | None:
@@ -126,15 +138,21 @@ def eigenvalue_by_cholesky(g: Square, rows: int, shift: float) -> arb | None:
         positive definiteness"). n + 3 in place of n + 1 pays for the reciprocal of the pivot and for
         subtracting block by block.
     L Lᵀ ⪰ 0, so sI - WᵀW ⪰ -((a) + (b) + ‖E‖₂) I.
+
+    Complex W = R + iI stands for [[R, -I], [I, R]]: twice the rows, columns, F and trace, the same λ. The
+    parts of an entry of WᴴW are its Gram entries, sums of 2m products. With its rows interleaved, the factor
+    L of complex Cholesky becomes a lower triangular real one, pivots being real, and the parts of its entries
+    come from the equations of a real factorisation of twice the size (no 3M products).
     """
-    n = g.shape[-1]
-    frobenius = _trace(g) / (1 - gamma(rows + n))
+    width = 1 + np.iscomplexobj(g)
+    m, n = width * rows, width * g.shape[-1]
+    frobenius = width * _trace(g) / (1 - gamma(m + n))
     a, diagonal = _shifted(g, shift)
     if _factor(a) is None:
         return None
-    cholesky = gamma(n + 3) / (1 - gamma(n + 3)) * arb(_largest(diagonal.sum(axis=-1))) / (1 - gamma(n))
-    rounding = gamma(rows) * frobenius + cholesky + arb(UNIT_ROUNDOFF) * arb(_largest(diagonal))
-    return upper(arb(shift) + rounding + UNDERFLOW)
+    trace = width * arb(_largest(diagonal.sum(axis=-1))) / (1 - gamma(n))
+    rounding = gamma(m) * frobenius + gamma(n + 3) / (1 - gamma(n + 3)) * trace
+    return upper(arb(shift) + rounding + arb(UNIT_ROUNDOFF) * arb(_largest(diagonal)) + UNDERFLOW)
 
 
 def eigenvalue_by_residual(g: Square, rows: int, shift: float) -> arb:
@@ -142,15 +160,17 @@ def eigenvalue_by_residual(g: Square, rows: int, shift: float) -> arb:
 
     With M = [W; Lᵀ], H = fl(MᵀM) (one triangle, mirrored) and D = H with fl(h_ii - s) on the diagonal:
     LLᵀ ⪰ 0, so λ <= ‖MᵀM‖₂ <= s + ‖H - sI‖₂ + ‖H - MᵀM‖₂ <= s + (1+u)‖D‖_F + γ_(m+n)‖M‖_F².
-    L = 0 where Cholesky fails.
+    L = 0 where Cholesky fails. Complex W: as in `eigenvalue_by_cholesky`, but ‖D‖_F serves as it is, and the
+    imaginary part of h_ii, truly 0, is dropped.
     """
-    n = g.shape[-1]
+    width = 1 + np.iscomplexobj(g)
+    m, n = width * rows, width * g.shape[-1]
     factor = _factor(_shifted(g.copy(order="K"), shift)[0])
     if factor is None:
         factor = np.zeros_like(g)
-    trace = _trace(g) / (1 - gamma(rows + n)) + _largest_sum_of_squares(factor)
+    squared = width * (_trace(g) / (1 - gamma(m + n)) + _largest_sum_of_squares(factor))
     residual = _residual(g, factor, shift)
-    return upper(arb(shift) + (1 + arb(UNIT_ROUNDOFF)) * residual + gamma(rows + n) * trace + UNDERFLOW)
+    return upper(arb(shift) + (1 + arb(UNIT_ROUNDOFF)) * residual + gamma(m + n) * squared + UNDERFLOW)
 
 
 def headroom(rows: int, columns: int) -> arb:
@@ -158,10 +178,10 @@ def headroom(rows: int, columns: int) -> arb:
 
     Whatever the order of the sums. If A = LLᵀ - E as in `eigenvalue_by_cholesky` then λ <= s(1+small), hence
     F <= n·s and tr A <= n·s up to 1 %, ‖M‖_F² <= ‖W‖_F² + tr A/(1-γ) <= 1.01·n·s, and
-    ‖D‖_F <= γ_(m+n)‖M‖_F² + γ_m F + γ_(n+3)/(1-γ)·tr A + u·√n·s <= 2.1·n·γ_(m+n+4)·s,
-    to which the last term of the residual form adds another 1.01·n·γ_(m+n)·s.
+    ‖D‖_F <= γ_(m+n)‖M‖_F² + γ_m F + γ_(n+3)/(1-γ)·tr A + u·√n·s <= 2.1·n·γ_(m+n+4)·s, of which
+    `_residual` sees at most √2 times as much. The last term of that form adds another 1.01·n·γ_(m+n)·s.
     """
-    return 4 * columns * gamma(rows + columns + 4)
+    return 5 * columns * gamma(rows + columns + 4)
 
 
 def _prove(w: Matrix, shift: float, eigenvalue: Callable[[Square, int, float], arb | None]) -> arb | None:
@@ -177,9 +197,9 @@ def _prove(w: Matrix, shift: float, eigenvalue: Callable[[Square, int, float], a
 
 def _shifted(g: Square, shift: float) -> tuple[Square, Float[np.ndarray, "*stack n"]]:
     """A = fl(sI - G) in the place of G, and its diagonal."""
-    diagonal = shift - np.diagonal(g, axis1=-2, axis2=-1)
+    diagonal = shift - _diagonal(g).real
     np.negative(g, out=g)
-    np.einsum("...ii->...i", g)[...] = diagonal
+    _diagonal(g)[...] = diagonal
     return g, diagonal
 
 
@@ -188,45 +208,69 @@ def _factor(a: Square) -> Square | None:
 
     LAPACK reports success on NaN and infinity, so success is not enough.
     """
-    if a.ndim > 2:
+    with threads_for(a.shape[-1] ** 3):
+        factor = _factor_stack(a) if a.ndim > 2 else _factor_one(a)
+    if factor is None:
+        return None
+    positive = (_diagonal(factor) > 0).all()
+    return factor if positive and np.isfinite(factor).all() else None
+
+
+def _factor_one(a: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"] | None:
+    factor, failed = lapack.dpotrf(a, lower=1, clean=1, overwrite_a=1)
+    return None if failed else factor
+
+
+def _factor_stack(stack: Inexact[np.ndarray, "k n n"]) -> Inexact[np.ndarray, "k n n"] | None:
+    if stack.shape[-1] <= _SMALL:
         try:
-            factor = np.linalg.cholesky(a)
+            return np.linalg.cholesky(stack)
         except np.linalg.LinAlgError:
             return None
-    else:
-        factor, failed = lapack.dpotrf(a, lower=1, clean=1, overwrite_a=1)
-        if failed:
+    factorise = lapack.zpotrf if np.iscomplexobj(stack) else lapack.dpotrf
+    for a in stack:  # aᵀ is what LAPACK takes in place: aᵀ = UᴴU makes a = LLᴴ with L = Uᵀ
+        if factorise(a.T, lower=0, clean=1, overwrite_a=1)[1]:
             return None
-    positive = (np.diagonal(factor, axis1=-2, axis2=-1) > 0).all()
-    return factor if positive and np.isfinite(factor).all() else None
+    return stack
 
 
 def _residual(g: Square, factor: Square, shift: float) -> arb:
     """A bound of ‖D‖_F, D = fl(G + LLᵀ) - sI, column block by column block.
 
-    The lower triangle counted twice is at least the mirrored whole; n² squares are summed in any order.
+    The lower triangle counted twice is at least the mirrored whole. At most 2n² squares, summed in any order.
     """
     n = g.shape[-1]
     squares = np.zeros(g.shape[:-2])
     for start in range(0, n, _BLOCK):
         stop = min(start + _BLOCK, n)
-        block = factor[..., start:, :stop] @ factor[..., start:stop, :stop].swapaxes(-1, -2)
+        with threads_for(n**3):
+            block = factor[..., start:, :stop] @ factor[..., start:stop, :stop].conj().swapaxes(-1, -2)
         block += g[..., start:, start:stop]
         square = block[..., : stop - start, :]
-        np.einsum("...ii->...i", square)[...] -= shift
+        _diagonal(square)[...] = _diagonal(square).real - shift
         square[...] = np.tril(square)
-        squares = squares + np.einsum("...ij,...ij->...", block, block)
-    return (2 * arb(_largest(squares)) / (1 - gamma(n * n)) + UNDERFLOW).sqrt()
+        squares = squares + _sums_of_squares(block)
+    return (2 * arb(_largest(squares)) / (1 - gamma(2 * n * n)) + UNDERFLOW).sqrt()
 
 
-def _largest_sum_of_squares(x: Matrix) -> arb:
+def _largest_sum_of_squares(x: Inexact[np.ndarray, "*stack m n"]) -> arb:
     """A bound, up to underflow, of the largest squared Frobenius norm in a stack: products in any order."""
-    squares = _largest(np.einsum("...ij,...ij->...", x, x))
-    return arb(squares) / (1 - gamma(x.shape[-2] * x.shape[-1]))
+    return arb(_largest(_sums_of_squares(x))) / (1 - gamma(2 * x.shape[-2] * x.shape[-1]))
+
+
+def _sums_of_squares(x: Inexact[np.ndarray, "*stack m n"]) -> np.ndarray | np.floating:
+    squares: np.ndarray | np.floating = np.einsum("...ij,...ij->...", x.real, x.real)
+    return squares + np.einsum("...ij,...ij->...", x.imag, x.imag) if np.iscomplexobj(x) else squares
 
 
 def _trace(g: Square) -> arb:
-    return arb(_largest(np.diagonal(g, axis1=-2, axis2=-1).sum(axis=-1)))
+    return arb(_largest(_diagonal(g).real.sum(axis=-1)))
+
+
+def _diagonal(g: Square) -> Inexact[np.ndarray, "*stack n"]:
+    """A writable view."""
+    view: np.ndarray = np.einsum("...ii->...i", g)
+    return view
 
 
 def _largest(values: np.ndarray | np.floating) -> float:

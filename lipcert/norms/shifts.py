@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 from flint import arb
-from jaxtyping import Float
+from jaxtyping import Float, Inexact
 from scipy.linalg import blas, eigvalsh
 
 from lipcert.norms import dense
 from lipcert.norms.ball import UNDERFLOW, up
 from lipcert.norms.dense import Square
 from lipcert.norms.estimate import Ritz, Vector, largest_eigenvalue
+from lipcert.norms.threads import threads_for
 
 _MARGIN = 3e-8
 _WIDEST_MARGIN = 1.5e-6  # of σ², so 0.75e-6 of σ
@@ -56,16 +57,16 @@ def _attempts(matrix: Float[np.ndarray, "m n"]) -> Iterator[tuple[Square, float]
         yield dense.gram(matrix), exact * (1 + margin)
 
 
-def raised_shift(grams: Float[np.ndarray, "k n n"], rows: int, shift: float = LEAST_SHIFT) -> float:
+def raised_shift(grams: Inexact[np.ndarray, "k n n"], rows: int, shift: float = LEAST_SHIFT) -> float:
     """The least shift found, at least `shift`, that Cholesky accepts for every Gram matrix of a stack."""
     if _accepts(grams, rows, shift):
         return shift
-    sizes = np.einsum("kij,kij->k", grams, grams)
+    sizes = np.linalg.norm(grams, axis=(1, 2))
     grams = grams[np.argsort(-sizes)]  # the largest first: little is left that raises the shift again
     return _raised(grams, rows, max(shift, _above(grams[0], rows)))
 
 
-def _raised(grams: Float[np.ndarray, "k n n"], rows: int, shift: float) -> float:
+def _raised(grams: Inexact[np.ndarray, "k n n"], rows: int, shift: float) -> float:
     if _accepts(grams, rows, shift):
         return shift
     if len(grams) == 1:
@@ -74,7 +75,7 @@ def _raised(grams: Float[np.ndarray, "k n n"], rows: int, shift: float) -> float
     return _raised(grams[half:], rows, _raised(grams[:half], rows, shift))
 
 
-def _above(g: Float[np.ndarray, "n n"], rows: int) -> float:
+def _above(g: Inexact[np.ndarray, "n n"], rows: int) -> float:
     """A shift just above the largest eigenvalue of one Gram matrix."""
     exact = _largest(np.array(g, order="F"))
     for margin in (_MARGIN, 1e-6, 1e-4, 1e-2):
@@ -83,7 +84,7 @@ def _above(g: Float[np.ndarray, "n n"], rows: int) -> float:
     raise ArithmeticError(f"no shift near the largest eigenvalue {exact} of a Gram matrix is accepted")
 
 
-def _accepts(grams: Float[np.ndarray, "k n n"], rows: int, shift: float) -> bool:
+def _accepts(grams: Inexact[np.ndarray, "k n n"], rows: int, shift: float) -> bool:
     return dense.eigenvalue_by_cholesky(grams.copy(), rows, shift) is not None
 
 
@@ -91,10 +92,12 @@ def _ritz(g: Float[np.ndarray, "n n"]) -> Ritz:
     def multiply(x: Vector) -> Vector:
         return blas.dsymv(1.0, g, x, lower=1)
 
-    return largest_eigenvalue(multiply, len(g), np.random.default_rng(_SEED))
+    with threads_for(len(g) ** 2 * 8):
+        return largest_eigenvalue(multiply, len(g), np.random.default_rng(_SEED))
 
 
-def _largest(g: Float[np.ndarray, "n n"]) -> float:
+def _largest(g: Inexact[np.ndarray, "n n"]) -> float:
     """The largest eigenvalue, overwriting `g`."""
     last = len(g) - 1
-    return float(eigvalsh(g, lower=True, subset_by_index=(last, last), overwrite_a=True)[0])
+    with threads_for(len(g) ** 3):
+        return float(eigvalsh(g, lower=True, subset_by_index=(last, last), overwrite_a=True)[0])

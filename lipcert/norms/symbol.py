@@ -13,7 +13,7 @@ congruent mod N to a c in [0, n) only if it is c, and the rows are distinct mod 
 of the circulant of size N, whose norm is the largest ‖K‖ on the grid. (N = n does not do.)
 (ii) Trigonometric. The operator is a compression of convolution on ℤ, of norm sup ‖K(ω)‖. Dividing the b_j by
 the greatest common divisor of their differences only relabels ω. Up to a unimodular factor uᴴK(ω)v is then
-a trigonometric polynomial of degree t/2, t = (max b - min b)/gcd, and a real part of it one of degree t in ω/2,
+a trigonometric polynomial of degree t/2, t = (max b - min b)/gcd, its real part one of degree t in ω/2,
 known at 2N points of the circle. By M. Riesz's lemma such a T with |T(θ₀)| = ‖T‖_∞ has
 |T(θ)| >= ‖T‖_∞ cos(t(θ - θ₀)) for t|θ - θ₀| <= π/2 (Ehlich & Zeller 1964), so for N > t
 sup ‖K‖ <= max over the grid of ‖K‖ / cos(πt/(2N)).
@@ -26,15 +26,16 @@ from functools import lru_cache
 
 import numpy as np
 from flint import arb, fmpq
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Inexact, Int
 
 from lipcert.norms import dense
 from lipcert.norms.ball import UNDERFLOW, gamma, upper
+from lipcert.norms.threads import threads_for
 
 LARGEST_GRID = 2**24
 LARGEST_PERIOD = 2**20
-_CHUNK = 2**22
-"""Entries of the real matrices handled at once."""
+_CHUNK = 2**20
+"""Entries handled at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,58 +104,38 @@ class Symbols:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(rows, columns) of the tall real matrices."""
+        """(rows, columns) of the tall real matrices [[R, -I], [I, R]] that stand for K = R + iI."""
         a, b = self.kernel.shape[1], self.kernel.shape[2] * len(np.unique(self.phase))
-        factor = 1 if max(self.grid) == 1 else 2
-        return factor * max(a, b), factor * min(a, b)
+        width = 1 if max(self.grid) == 1 else 2
+        return width * max(a, b), width * min(a, b)
 
-    def grams(self) -> Iterator[tuple[int, Float[np.ndarray, "k n n"]]]:
-        """(rows, Gram matrices) of the real matrices [[R, -I], [I, R]], K = R + iI, chunk by chunk.
-
-        Such a matrix has the singular values of K, each twice (where the grid is one point, R alone stands
-        for K). Its Gram matrix is [[P, Qᵀ], [Q, P]], P = RᵀR + IᵀI, Q = RᵀI - IᵀR: sums of as many products.
-        Only the lower triangle is filled in.
-        """
-        rows, columns = self.shape
-        chunk = max(1, _CHUNK // (rows * columns * len(self.kernel)))
+    def grams(self) -> Iterator[tuple[int, Inexact[np.ndarray, "k n n"]]]:
+        """(rows of the tall K, Gram matrices of them), chunk by chunk; real where the grid is one point."""
+        chunk = max(1, _CHUNK // (math.prod(self.shape) * len(self.kernel)))
         for start in range(0, self.points, chunk):
-            real, imaginary = self._matrices(np.arange(start, min(start + chunk, self.points)))
-            if max(self.grid) == 1:
-                yield rows, dense.gram(real)
-                continue
-            n = columns // 2
-            left = np.concatenate([real, imaginary], axis=1)
-            right = np.concatenate([-imaginary, real], axis=1)
-            gram = np.zeros((len(left), columns, columns))
-            gram[:, :n, :n] = gram[:, n:, n:] = dense.gram(left)
-            gram[:, n:, :n] = right.swapaxes(1, 2) @ left
-            yield rows, gram
+            matrices = dense.tall(self._matrices(np.arange(start, min(start + chunk, self.points))))
+            yield matrices.shape[1], dense.gram(matrices)
 
-    def _matrices(self, index: Int[np.ndarray, " f"]) -> tuple[np.ndarray, np.ndarray]:
-        """R and I of the symbols at these points of the grid: (f · groups) × rows × columns, made tall.
-
-        The transpose of K and its conjugate have the norm of K, so neither's sign of I matters.
-        """
-        cosines, sines = _turns(self.grid, self.turns, index)
-        groups, a, b, taps = self.kernel.shape
+    def _matrices(self, index: Int[np.ndarray, " f"]) -> Inexact[np.ndarray, "k rows columns"]:
+        """The symbols at these points of the grid, those of the groups one after the other."""
+        table = _turns(self.grid, self.turns, index)
+        a, b, taps = self.kernel.shape[1:]
         flat = self.kernel.transpose(3, 0, 1, 2).reshape(taps, -1)
-        phases = np.unique(self.phase)
-        both = []
-        for table in (cosines, sines):
-            columns = [table[:, self.phase == r] @ flat[self.phase == r] for r in phases]
-            matrices = np.stack([part.reshape(-1, groups, a, b) for part in columns], axis=-1)
-            both.append(dense.tall(matrices.reshape(-1, a, b * len(phases))))
-        return both[0], both[1]
+        with threads_for(table.size * flat.shape[1]):
+            each = [table[:, self.phase == r] @ flat[self.phase == r] for r in np.unique(self.phase)]
+        columns = [part.reshape(-1, a, b) for part in each]
+        return columns[0] if len(columns) == 1 else np.concatenate(columns, axis=-1)
 
     def norm(self, eigenvalue: arb) -> arb:
         """A bound of the operator norm from a bound of the largest eigenvalue of the Gram matrices.
 
-        The entries of R and I are themselves rounded: tables are within u, so an entry over T taps is within
-        (u + γ_T)Σ|k_t| <= γ_(T+1)√T‖k_t‖₂ (Cauchy–Schwarz), and ‖ΔK‖₂ <= ‖ΔK‖_F <= √2·γ_(T+1)√T‖k‖_F.
+        The symbols are themselves rounded: tables are within u, so both parts of an entry over T taps are
+        within (u + γ_2T)Σ|k_t| <= γ_(2T+1)√T‖k_t‖₂ (Cauchy–Schwarz; 2T products, the kernel taken as
+        complex), and ‖ΔK‖₂ <= ‖ΔK‖_F <= √2·γ_(2T+1)√T‖k‖_F.
         """
         groups, a, b, taps = self.kernel.shape
         frobenius = dense.frobenius_upper(self.kernel.reshape(groups, a, b * taps))
-        rounding = arb(2 * taps).sqrt() * gamma(taps + 1) * frobenius + UNDERFLOW
+        rounding = arb(2 * taps).sqrt() * gamma(2 * taps + 1) * frobenius + UNDERFLOW
         return upper((eigenvalue.sqrt() + rounding) / self.cosine * arb(2) ** self.exponent)
 
 
@@ -190,20 +171,20 @@ def _outer(values: Sequence[Int[np.ndarray, " _"]]) -> Int[np.ndarray, "axes tap
 
 def _turns(
     grid: tuple[int, ...], turns: Int[np.ndarray, "axes taps"], index: Int[np.ndarray, " f"]
-) -> tuple[Float[np.ndarray, "f taps"], Float[np.ndarray, "f taps"]]:
-    """cos and sin of Σ 2π·q·turn/N over the axes, q the point of the half grid; within u of the truth."""
+) -> Inexact[np.ndarray, "f taps"]:
+    """e^(2πi Σ q·turn/N over the axes), q the point of the half grid; both parts within u of the truth."""
+    if max(grid) == 1:
+        return np.ones((len(index), turns.shape[1]))
     period = math.lcm(*grid)
     half = (grid[0] // 2 + 1, *grid[1:])
     angle = np.zeros((len(index), turns.shape[1]), dtype=np.int64)
     for q, turn, n in zip(np.unravel_index(index, half), turns, grid, strict=True):
         angle += q[:, None] * turn * (period // n)
-    cosines, sines = _table(period)
-    return cosines[angle % period], sines[angle % period]
+    return _circle(period)[angle % period]
 
 
 @lru_cache(maxsize=8)
-def _table(period: int) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """cos and sin of 2πr/period, the nearest float64 of a 128-bit enclosure: within 2^-54 + 2^-120."""
-    turns = [fmpq(2 * r, period) for r in range(period)]
-    pairs = [arb.sin_cos_pi_fmpq(turn) for turn in turns]
-    return np.array([float(c) for _, c in pairs]), np.array([float(s) for s, _ in pairs])
+def _circle(period: int) -> Complex[np.ndarray, " n"]:
+    """e^(2πir/period), the nearest float64 of 128-bit enclosures: both parts within 2^-54 + 2^-120."""
+    pairs = [arb.sin_cos_pi_fmpq(fmpq(2 * r, period)) for r in range(period)]
+    return np.array([complex(float(cosine), float(sine)) for sine, cosine in pairs])

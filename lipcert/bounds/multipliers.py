@@ -84,16 +84,15 @@ def _largest_eigenvalue(pieces: list[Tensor]) -> float:
 
 def _square(work: Increments, values: list[Tensor], cushion: float) -> float | None:
     """The least L² for these multipliers, with room for the cushion."""
-    pieces = _exit_rows(work, values, cushion)
-    if pieces is None:
+    gram = _exit_gram(work, values, cushion)
+    if gram is None:
         return None
-    gram = sum((k @ k.T for k in pieces), torch.zeros((), dtype=torch.float64))
     value = float(torch.linalg.eigvalsh(gram)[-1])
     return value * (1 + 1e-9) / (1 - 2 * cushion) if value > 0 else None
 
 
-def _exit_rows(work: Increments, values: list[Tensor], cushion: float) -> list[Tensor] | None:
-    """C R⁻ᵀ for the exit's matrices C: |y|² <= |C R⁻ᵀ|² |v_0|²."""
+def _exit_gram(work: Increments, values: list[Tensor], cushion: float) -> Tensor | None:
+    """K Kᵀ for K = C R⁻ᵀ, C the exit's matrices: |y|² <= |K|² |v_0|². None where it is not finite."""
     last = len(work.sizes)
     blocks: Blocks = {(0, 0): torch.eye(work.sizes[0], dtype=torch.float64)}
     for i, weight in enumerate(values, start=1):
@@ -103,7 +102,11 @@ def _exit_rows(work: Increments, values: list[Tensor], cushion: float) -> list[T
         blocks[i, i] = blocks[i, i] - room * torch.eye(len(blocks[i, i]), dtype=torch.float64)
     blocks |= {(last, j): part.matrix for j, part in work.exit.items()}
     done = factor(blocks, last + 1, square=False)
-    return None if done is None else [done[last, j] for j in range(last) if (last, j) in done]
+    if done is None:
+        return None
+    pieces = [done[last, j] for j in range(last) if (last, j) in done]
+    gram = sum((k @ k.T for k in pieces), torch.zeros((), dtype=torch.float64))
+    return gram if bool(torch.isfinite(gram).all()) else None
 
 
 def _descend(work: Increments, start: list[Tensor], seconds: float) -> list[Tensor]:
@@ -112,11 +115,11 @@ def _descend(work: Increments, start: list[Tensor], seconds: float) -> list[Tens
     optimiser = torch.optim.Adam(logs, lr=0.1)
     best, lowest, deadline, mark = start, float("inf"), time.monotonic() + seconds, (0, float("inf"))
     for step in range(_STEPS):
-        pieces = _exit_rows(work, [log.exp() for log in logs], 1e-9)
-        height = torch.tensor(float("inf")) if pieces is None else _height(pieces)
-        if not bool(torch.isfinite(height)):
+        gram = _exit_gram(work, [log.exp() for log in logs], 1e-9)
+        if gram is None:
             _retreat(logs, best, optimiser)
         else:
+            height = _height(gram)
             if height.item() < lowest:
                 best, lowest = [log.detach().exp() for log in logs], height.item()
             optimiser.zero_grad()
@@ -129,9 +132,8 @@ def _descend(work: Increments, start: list[Tensor], seconds: float) -> list[Tens
     return best
 
 
-def _height(pieces: list[Tensor]) -> Tensor:
+def _height(gram: Tensor) -> Tensor:
     """log of the largest eigenvalue, differentiated through its eigenvector."""
-    gram = sum((k @ k.T for k in pieces), torch.zeros((), dtype=torch.float64))
     top = torch.linalg.eigh(gram.detach())[1][:, -1]
     height: Tensor = (top @ gram @ top).log()
     return height

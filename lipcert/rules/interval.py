@@ -6,8 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jaxtyping import Bool
+
 from lipcert.norms import ball
 from lipcert.rules.types import Array, Linear, Node, Reach
+
+Mask = Bool[np.ndarray, "..."]
 
 _TINY = 2.0**-1000
 """Covers underflow: far above the sum of any roundings below the normal range."""
@@ -67,7 +71,7 @@ def affine_reach(linear: Linear):  # type: ignore[no-untyped-def]
     return reach
 
 
-def _centred(reach: Reach) -> tuple[Array, Array, Array]:
+def _centred(reach: Reach) -> tuple[Array, Array, Mask]:
     """Centre, radius and the mask of entries without a finite box (there: 0, 0, True)."""
     unbounded = ~(np.isfinite(reach.lo) & np.isfinite(reach.hi) & (reach.magnitude < 2.0**1000))
     lo, hi = np.where(unbounded, 0.0, reach.lo), np.where(unbounded, 0.0, reach.hi)

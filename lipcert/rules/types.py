@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from flint import arb
@@ -73,6 +73,7 @@ class Fact:
     reach: Reach
 
 
+@runtime_checkable
 class Prover(Protocol):
     """Supplies proved operator norms: by searching for a witness, or from a stored one.
 

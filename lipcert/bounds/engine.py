@@ -1,7 +1,7 @@
 """`lipcert.bound`: from a network to a proved bound, a measured one beside it, and a certificate."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from flint import arb
@@ -14,7 +14,7 @@ from lipcert.bounds.regions import find_regions, folded_steps
 from lipcert.bounds.result import Bound, Region, Status
 from lipcert.bounds.search import SearchProver
 from lipcert.certificate.document import ROOM, Claim, compose
-from lipcert.certificate.prove import Step, prove, reaches
+from lipcert.certificate.prove import Progress, Step, prove, reaches, silent
 from lipcert.errors import UsageError, ViolationError
 from lipcert.graph.capture import capture, trace
 from lipcert.graph.graph import Graph
@@ -24,7 +24,6 @@ from lipcert.rules.domain import Box, Domain, Everywhere
 from lipcert.rules.regions.table import key_of, prove_region
 from lipcert.rules.types import Fact
 
-Progress = Callable[[str], None]
 _EVERYWHERE = Everywhere()
 
 
@@ -37,7 +36,7 @@ def bound(
     output: str = "",
     seconds: float = 10.0,
     seed: int = 0,
-    progress: Progress = lambda doing: None,
+    progress: Progress = silent,
 ) -> Bound:
     """Prove how far the output can move for a move of the first input.
 
@@ -50,7 +49,7 @@ def bound(
     ViolationError where a measurement beats the bound.
     """
     inputs = (example_inputs,) if isinstance(example_inputs, Tensor) else tuple(example_inputs)
-    progress("capturing the network")
+    progress("capturing the network", 0, 0)
     program = capture(model, inputs) if isinstance(model, nn.Module) else model
     graph = trace(program, inputs, output=output)
     return bound_graph(graph, _norm(norm), domain, output=output, seconds=seconds, seed=seed, progress=progress)
@@ -61,13 +60,12 @@ def bound_graph(
 ) -> Bound:
     """`bound` for a network that is already a graph."""
     started = time.monotonic()
-    progress("bounding values")
+    progress("bounding values", 0, 0)
     reach = reaches(graph, domain)
     prover = SearchProver(seconds)
-    plain = prove(graph, norm, reach, [], prover, lambda name: progress(f"proving {name}")).facts
+    plain = prove(graph, norm, reach, [], prover, progress).facts
     steps = [*find_regions(graph, reach, norm), *(folded_steps(graph) if norm.inner == 2 else [])]
-    progress("bounding regions as a whole")
-    proof = prove(graph, norm, reach, steps, prover)
+    proof = prove(graph, norm, reach, steps, prover, progress)
     facts, used = proof.facts, proof.used
     measured = _measure(graph, norm, domain, seconds, seed, progress)
     upper, product = facts[graph.output].gain, plain[graph.output].gain
@@ -107,7 +105,7 @@ def _require_above(upper: arb, measured: Measured) -> None:
 
 
 def _measure(graph: Graph, norm: Norm, domain: Domain, seconds: float, seed: int, progress: Progress) -> Measured:
-    progress("measuring a lower bound")
+    progress("measuring a lower bound", 0, 0)
     shape = graph.nodes[graph.source].shape[1:]
 
     def sample(count: int, generator: torch.Generator) -> Tensor:
@@ -119,7 +117,9 @@ def _measure(graph: Graph, norm: Norm, domain: Domain, seconds: float, seed: int
 
     lo, hi = _inside(domain) if isinstance(domain, Box) else (0.0, 1.0)
     example = torch.zeros(1, *shape, dtype=torch.float64)
-    return measure(graph, example, norm, norm, sample, project, seconds, seed)
+    return measure(
+        graph, example, norm, norm, sample, project, seconds, seed, progress=lambda doing: progress(doing, 0, 0)
+    )
 
 
 def _inside(domain: Box) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from lipcert.rules.regions.table import folded
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Node, Reach
 
-_FLOPS = 1.5e12
+_FLOPS = 1e12
 """Largest estimated work of one region's proof: some 20 s on two cores."""
 _ENTRIES = 6e7
 """Largest number of entries of one matrix that is formed: half a gigabyte."""

@@ -4,7 +4,7 @@ Trusted: capture and lowering, the norms' proofs, the rules' proving halves, and
 nothing, caches nothing, and imports nothing that a certificate names.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +14,7 @@ from flint import arb
 from jaxtyping import Float
 
 from lipcert.certificate.document import describe_node, hashes, within
-from lipcert.certificate.prove import Step, prove, reaches
+from lipcert.certificate.prove import Progress, Step, prove, reaches, silent
 from lipcert.errors import LipcertError, RejectedError, UnsupportedError
 from lipcert.graph.graph import Graph
 from lipcert.norms import ball
@@ -60,7 +60,7 @@ class WitnessProver:
 
 
 def check(
-    document: Mapping[str, Any], graph: Graph, output: str, progress: Callable[[str], None] = lambda name: None
+    document: Mapping[str, Any], graph: Graph, output: str, progress: Progress = silent
 ) -> arb:
     """The bound that `document` claims of `graph`, proved again.
 

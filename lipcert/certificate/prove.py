@@ -19,6 +19,14 @@ from lipcert.rules.table import RULES
 from lipcert.rules.types import Fact, Reach
 
 
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, and how many of how many steps are done; 0 of 0 where nobody knows."""
+
+
+def silent(doing: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class Step:
     """A region and the method that bounds it."""
@@ -52,7 +60,7 @@ def prove(
     reach: Mapping[str, Reach],
     steps: Sequence[Step],
     prover: RegionProver,
-    progress: Callable[[str], None] = lambda name: None,
+    progress: Progress = silent,
 ) -> Proof:
     """The facts of every node; at the exit of a region the smaller of its gain and the rule's.
 
@@ -61,10 +69,10 @@ def prove(
     facts: dict[str, Fact] = {graph.source: Fact(arb(1), reach[graph.source])}
     problems: dict[str, str] = {}
     used: list[Step] = []
-    for node in graph.nodes.values():
+    for place, node in enumerate(graph.nodes.values()):
         if node.op == "input":
             continue
-        progress(node.name)
+        progress(f"proving {node.name}", place, len(graph.nodes))
         inputs = [facts[name] for name in node.inputs]
         gain = RULES[node.op].gain(node, norm, inputs, prover)
         gain = arb("inf") if gain is None else gain

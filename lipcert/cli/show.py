@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -25,11 +26,12 @@ def console(*, stderr: bool = False) -> Console:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """A line on stderr that says what is being done, gone when it is done."""
-    screen = console(stderr=True)
-    with screen.status("reading") as status:
-        yield lambda doing: status.update(Text(doing))
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on stderr with what is being done, gone when it is done."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+        yield lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total or None)
 
 
 def show_bound(result: "Bound", path: Path, certificate: Path | None, *, as_json: bool) -> None:

@@ -35,7 +35,7 @@ def verify(
         program = capture(model.module, model.example_inputs) if model.module is not None else model.program
         assert program is not None  # a Model is one or the other
         graph = trace(program, model.example_inputs, output=output)
-        upper = check(document, graph, output, progress=lambda name: say(f"proving {name}"))
+        upper = check(document, graph, output, say)
     claim = document["claim"]
     console().print(
         f"[bold green]verified[/]  {claim['norm']} bound {ball.to_text(upper)} on {claim['domain']}: "

@@ -1,6 +1,7 @@
 """What commands print: tables through rich, progress on stderr, JSON for machines."""
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,5 +87,11 @@ def _summary(result: "Bound") -> Iterator[Text]:
     style = {"proved": "bold green", "estimated": "bold yellow", "unsupported": "bold red"}[str(result.status)]
     yield Text(f"{result.status!s:<16}", style=style) + Text(sentence(result.claim, result.upper, result.log10_upper))
     product = show(result.product, ball.log10(result.product_ball))
-    ratio = result.upper / result.lower if result.lower > 0 else float("inf")
-    yield Text(f"measured        at least {result.lower:.6g} (proved/measured {ratio:.3g}); plain product of norms {product}")
+    yield Text(f"measured        at least {result.lower:.6g}{_ratio(result)}; plain product of norms {product}")
+
+
+def _ratio(result: "Bound") -> str:
+    if not result.lower > 0 or not result.upper > 0:
+        return ""
+    power = result.log10_upper - math.log10(result.lower)
+    return f" (proved/measured {10**power:.3g})" if power < 300 else f" (proved/measured 10^{power:.1f})"

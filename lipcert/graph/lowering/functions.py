@@ -1,12 +1,12 @@
 """Lowering of functions applied entry by entry to those of POINTWISE."""
 
+import math
 from typing import Any
 
-import torch
 from torch.fx import Node as FxNode
 
 from lipcert.graph.lowering.arithmetic import entrywise, product
-from lipcert.graph.lowering.state import Lower, Lowering, argument
+from lipcert.graph.lowering.state import Lower, Lowering, argument, numbered, take
 
 
 def function(name: str, *parameters: tuple[str, Any], **fixed: Any) -> Lower:
@@ -14,23 +14,26 @@ def function(name: str, *parameters: tuple[str, Any], **fixed: Any) -> Lower:
 
     def lower(state: Lowering, fx: FxNode, path: str) -> str | None:
         values = {key: argument(fx, 1 + i, key, default) for i, (key, default) in enumerate(parameters)}
-        if any(state.depends(value) or isinstance(value, FxNode) for value in values.values()):
+        if any(isinstance(value, FxNode) for value in values.values()):
             return "a parameter that is a tensor"
-        entrywise(state, fx, path, state.node(fx.args[0]), name, {**values, **fixed})  # type: ignore[arg-type]
+        entrywise(state, fx, path, state.node(fx.args[0]), name, {**values, **fixed})
         return None
 
     return lower
 
 
-def clamp(low_at: int | None, high_at: int | None) -> Lower:
+def clamp(low_at: int | None, high_at: int | None, low: Any = None, high: Any = None) -> Lower:
+    """A clamp with its ends at these positions; low, high: where they are left out."""
+
     def lower(state: Lowering, fx: FxNode, path: str) -> str | None:
-        low = None if low_at is None else argument(fx, low_at, "min")
-        high = None if high_at is None else argument(fx, high_at, "max")
-        if isinstance(low, FxNode) or isinstance(high, FxNode):
+        ends = (low_at, "min", low), (high_at, "max", high)
+        least, most = (None if at is None else argument(fx, at, name, given) for at, name, given in ends)
+        if isinstance(least, FxNode) or isinstance(most, FxNode):
             return "bounds that are tensors"
-        if low is not None and high is not None and not low <= high:
-            return f"clamp with min {low} above max {high}"
-        entrywise(state, fx, path, state.node(fx.args[0]), "clamp", {"min": low, "max": high})  # type: ignore[arg-type]
+        least, most = None if least == -math.inf else least, None if most == math.inf else most
+        if least is not None and most is not None and not least <= most:
+            return f"clamp with min {least} above max {most}"
+        entrywise(state, fx, path, state.node(fx.args[0]), "clamp", {"min": least, "max": most})
         return None
 
     return lower
@@ -38,36 +41,43 @@ def clamp(low_at: int | None, high_at: int | None) -> Lower:
 
 def gelu(state: Lowering, fx: FxNode, path: str) -> str | None:
     form = argument(fx, 1, "approximate", "none")
-    name = {"none": "gelu", "tanh": "gelu_tanh"}[form]
-    entrywise(state, fx, path, state.node(fx.args[0]), name, {})  # type: ignore[arg-type]
+    entrywise(state, fx, path, state.node(fx.args[0]), {"none": "gelu", "tanh": "gelu_tanh"}[form], {})
     return None
 
 
 def elu(state: Lowering, fx: FxNode, path: str) -> str | None:
-    alpha, scale, input_scale = (argument(fx, i, n, 1) for i, n in ((1, "alpha"), (2, "scale"), (3, "input_scale")))
+    names = ("alpha", "scale", "input_scale")
+    alpha, scale, input_scale = (argument(fx, 1 + i, name, 1) for i, name in enumerate(names))
     if scale != 1 or input_scale != 1:
         return "elu with scales"
-    entrywise(state, fx, path, state.node(fx.args[0]), "elu", {"alpha": alpha})  # type: ignore[arg-type]
+    entrywise(state, fx, path, state.node(fx.args[0]), "elu", {"alpha": alpha})
     return None
 
 
 def prelu(state: Lowering, fx: FxNode, path: str) -> str | None:
-    """A leaky ReLU with one slope a channel: a gather a channel would be many nodes, so one slope only."""
-    slope = state.constant(fx.args[1])
-    if slope.numel() != 1:
-        return "PReLU with a slope a channel (one slope for all is supported)"
-    parameters = {"negative_slope": float(slope)}
-    entrywise(state, fx, path, state.node(fx.args[0]), "leaky_relu", parameters)  # type: ignore[arg-type]
+    """A leaky ReLU with one slope, or one a channel (axis 1)."""
+    if state.depends(fx.args[1]):
+        return "a slope that depends on the input"
+    node, slope = state.node(fx.args[0]), state.constant(fx.args[1]).double()
+    slopes = slope.reshape(()) if slope.numel() == 1 else slope.reshape(-1, *[1] * (len(node.shape) - 2))
+    entrywise(state, fx, path, node, "leaky_relu", {"negative_slope": slopes.tolist()})
+    return None
+
+
+def rrelu(state: Lowering, fx: FxNode, path: str) -> str | None:
+    """In eval mode a leaky ReLU with the mean slope."""
+    lower, upper = argument(fx, 1, "lower", 1 / 8), argument(fx, 2, "upper", 1 / 3)
+    if argument(fx, 3, "training", False):
+        return "it is random"
+    slope = (lower + upper) / 2
+    entrywise(state, fx, path, state.node(fx.args[0]), "leaky_relu", {"negative_slope": slope})
     return None
 
 
 def glu(state: Lowering, fx: FxNode, path: str) -> str | None:
     """a ⊙ sigmoid(b) for the two halves a, b along an axis."""
-    node, axis = state.node(fx.args[0]), argument(fx, 1, "dim", -1)  # type: ignore[arg-type]
-    halves = []
-    for index in torch.arange(node.size).reshape(node.shape).chunk(2, axis):
-        consts, attrs = {"index": index.contiguous()}, {"sizes": [node.size]}
-        halves.append(state.add(fx, path, "gather", [node], shape=index.shape, attrs=attrs, consts=consts))
-    gate = entrywise(state, fx, path, halves[1], "sigmoid", {})
-    product(state, fx, path, halves[0], gate)
+    node = state.node(fx.args[0])
+    halves = numbered(node).chunk(2, argument(fx, 1, "dim", -1))
+    left, right = (take(state, fx, path, node, index) for index in halves)
+    product(state, fx, path, left, entrywise(state, fx, path, right, "sigmoid", {}))
     return None

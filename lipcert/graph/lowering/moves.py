@@ -6,55 +6,55 @@ import torch
 from torch import Tensor
 from torch.fx import Node as FxNode
 
-from lipcert.graph.lowering.state import Lower, Lowering
+from lipcert.graph.lowering.state import Lower, Lowering, numbered, reshaped
 from lipcert.rules.types import Node
-
-RESHAPES = ("view", "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze")
-"""Operations after which the same entries stand in the same order."""
 
 
 def same(state: Lowering, fx: FxNode, path: str) -> str | None:
-    """Identity over the reals: clone, alias, dropout in eval mode."""
-    state.same(fx, fx.args[0])  # type: ignore[arg-type]
+    """Identity over the reals: clone, alias."""
+    state.same(fx, fx.args[0])
     return None
-
-
-def dropout(state: Lowering, fx: FxNode, path: str) -> str | None:
-    if len(fx.args) > 2 and fx.args[2]:
-        return "dropout in train mode is random"
-    return same(state, fx, path)
 
 
 def cast(state: Lowering, fx: FxNode, path: str) -> str | None:
     """A cast between float types is the identity over the reals."""
-    if not fx.meta["val"].is_floating_point():
-        return f"a cast to {fx.meta['val'].dtype} jumps"
-    return same(state, fx, path)
+    dtype = fx.meta["val"].dtype
+    if not state.depends(fx.args[0]):  # only the type comes from an activation
+        state.constants[fx.name] = state.constant(fx.args[0]).to(dtype)
+        return None
+    return same(state, fx, path) if dtype.is_floating_point else f"a cast to {dtype} jumps"
 
 
 def reshape(state: Lowering, fx: FxNode, path: str) -> str | None:
-    node = state.node(fx.args[0])  # type: ignore[arg-type]
-    state.add(fx, path, "reshape", [node], attrs={"from": list(node.shape)})
+    reshaped(state, fx, path, state.node(fx.args[0]), fx.meta["val"].shape)
     return None
 
 
-def move(fill_at: int | None = None) -> Lower:
+def filled(state: Lowering, fx: FxNode, path: str) -> str | None:
+    """A constant that takes no more than shape and type from an activation."""
+    like = fx.args[0].meta["val"]  # type: ignore[union-attr]
+    stand_in, target = torch.zeros(like.shape, dtype=like.dtype), fx.target
+    state.constants[fx.name] = target(stand_in, *fx.args[1:], **fx.kwargs)  # type: ignore[operator]
+    return None
+
+
+def move(*, fill_at: int | None = None, index_at: int | None = None) -> Lower:
     """Any operation whose outputs are entries of its inputs or constants.
 
     It is run twice: on the numbers 1, 2, … of the activations' entries (constants: 0), which
     gives the index map, and on zeros (constants: themselves), which gives what is added.
-    fill_at: position of a scalar that fills entries.
+    fill_at: position of a scalar that fills entries. index_at: of indices or a mask, which stay.
     """
 
     def lower(state: Lowering, fx: FxNode, path: str) -> str | None:
         nodes = _dynamic(state, fx)
         numbers, start = {}, 1
         for node in nodes:
-            numbers[node.name] = torch.arange(start, start + node.size, dtype=torch.float64).reshape(node.shape)
+            numbers[node.name] = (numbered(node) + start).double()
             start += node.size
-        tags = _run(state, fx, numbers, fill_at, constants=False)
-        added = _run(state, fx, {n.name: torch.zeros(n.shape, dtype=torch.float64) for n in nodes}, fill_at, True)
-        return _emit(state, fx, path, nodes, tags, added)
+        zeros = {name: torch.zeros_like(value) for name, value in numbers.items()}
+        run = _Run(state, fx, fill_at, index_at)
+        return _emit(state, fx, path, nodes, run(numbers, constants=False), run(zeros, constants=True))
 
     return lower
 
@@ -64,24 +64,33 @@ def _dynamic(state: Lowering, fx: FxNode) -> list[Node]:
     return [state.nodes[name] for name in found]
 
 
-def _run(state: Lowering, fx: FxNode, entries: dict[str, Tensor], fill_at: int | None, constants: bool) -> Any:
-    def value(argument: FxNode) -> Any:
-        if argument.name in state.names:
-            return entries[state.names[argument.name]]
-        constant = state.constants[argument.name]
-        if not (isinstance(constant, Tensor) and constant.is_floating_point()):
-            return constant  # an index or a mask
-        return constant.double() if constants else torch.zeros_like(constant, dtype=torch.float64)
+class _Run:
+    """An exported operation, to be run on stand-ins for the activations."""
 
-    arguments = list(torch.fx.node.map_arg(fx.args, value))
-    if not constants and fill_at is not None and len(arguments) > fill_at and arguments[fill_at] is not None:
-        arguments[fill_at] = arguments[fill_at] * 0
-    return fx.target(*arguments, **torch.fx.node.map_arg(fx.kwargs, value))  # type: ignore[operator]
+    def __init__(self, state: Lowering, fx: FxNode, fill_at: int | None, index_at: int | None) -> None:
+        self._state, self._fx, self._fill_at, self._index_at = state, fx, fill_at, index_at
+
+    def __call__(self, entries: dict[str, Tensor], *, constants: bool) -> Any:
+        def value(argument: FxNode) -> Any:
+            if argument.name in self._state.names:
+                return entries[self._state.names[argument.name]]
+            constant = self._state.constants[argument.name].double()
+            return constant if constants else torch.zeros_like(constant)
+
+        target: Any = self._fx.target
+        arguments: list[Any] = list(torch.fx.node.map_arg(self._fx.args, value))
+        if self._index_at is not None:
+            arguments[self._index_at] = self._state.constant(self._fx.args[self._index_at])
+        fill = self._fill_at
+        if not constants and fill is not None and len(arguments) > fill and arguments[fill] is not None:
+            arguments[fill] = 0
+        return target(*arguments, **self._fx.kwargs)
 
 
 def _emit(state: Lowering, fx: FxNode, path: str, nodes: list[Node], tags: Any, added: Any) -> str | None:
     several = isinstance(tags, list | tuple)
     parts = zip(tags, added, strict=True) if several else [(tags, added)]
+    attrs = {"sizes": [node.size for node in nodes]}
     names = []
     for tag, extra in parts:
         index = tag.round().long() - 1
@@ -90,7 +99,6 @@ def _emit(state: Lowering, fx: FxNode, path: str, nodes: list[Node], tags: Any, 
         consts = {"index": index.contiguous()}
         if bool((extra != 0).any()):
             consts["offset"] = extra
-        attrs = {"sizes": [node.size for node in nodes]}
         names.append(state.add(fx, path, "gather", nodes, shape=tag.shape, attrs=attrs, consts=consts).name)
     if several:
         state.several[fx.name] = names
@@ -99,9 +107,10 @@ def _emit(state: Lowering, fx: FxNode, path: str, nodes: list[Node], tags: Any, 
 
 def getitem(state: Lowering, fx: FxNode, path: str) -> str | None:
     """One of several outputs; those that are no activations (indices, statistics) have no name."""
-    pair, place = fx.args
-    names = state.several.get(pair.name, [])  # type: ignore[union-attr]
-    if not place < len(names):  # type: ignore[operator]
+    several: Any = fx.args[0]
+    place: Any = fx.args[1]
+    names = state.several.get(several.name, [])
+    if not 0 <= place < len(names):
         return "this output of the operation before it"
-    state.names[fx.name] = names[place]  # type: ignore[index]
+    state.names[fx.name] = names[place]
     return None

@@ -1,12 +1,15 @@
 """Lowering of pooling and of reductions over axes to windows of entries."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.fx import Node as FxNode
 
-from lipcert.graph.lowering.state import Lower, Lowering, argument
+from lipcert.graph.lowering.layers import per_axis
+from lipcert.graph.lowering.state import Lower, Lowering, argument, numbered
 from lipcert.rules.types import Node
 
 
@@ -14,22 +17,25 @@ def reduction(kind: str) -> Lower:
     """mean, sum, amax or amin over axes (all of them where none are named)."""
 
     def lower(state: Lowering, fx: FxNode, path: str) -> str | None:
-        node = state.node(fx.args[0])  # type: ignore[arg-type]
-        axes = argument(fx, 1, "dim")
-        axes = range(len(node.shape)) if axes is None or axes == [] else [axes] if isinstance(axes, int) else axes
-        last = [axis % len(node.shape) for axis in axes]
-        first = [axis for axis in range(len(node.shape)) if axis not in last]
-        entries = torch.arange(node.size).reshape(node.shape).permute(*first, *last)
-        windows = entries.reshape(entries.shape[: len(first)].numel(), -1)
-        shape = _shape(fx)
+        node = state.node(fx.args[0])
+        windows = _along(node, argument(fx, 1, "dim"))
         if kind in ("mean", "sum"):
             divisor = float(windows.shape[1]) if kind == "mean" else 1.0
-            _sum(state, fx, path, node, windows, torch.full((len(windows),), divisor), shape)
-        else:
-            _max(state, fx, path, node, windows, shape, lowest=kind == "amin")
-        return None
+            each = torch.full((len(windows),), divisor, dtype=torch.float64)
+            return _sum(state, fx, path, node, windows, each)
+        return _max(state, fx, path, node, windows, lowest=kind == "amin")
 
     return lower
+
+
+def _along(node: Node, dim: Any) -> Tensor:
+    """For each output the entries that are reduced to it."""
+    rank = len(node.shape)
+    axes = [dim] if isinstance(dim, int) else list(dim or range(rank))
+    last = [axis % rank for axis in axes]
+    first = [axis for axis in range(rank) if axis not in last]
+    count = math.prod(node.shape[axis] for axis in first)
+    return numbered(node).permute(*first, *last).reshape(count, -1)
 
 
 def _shape(fx: FxNode) -> tuple[int, ...]:
@@ -37,26 +43,30 @@ def _shape(fx: FxNode) -> tuple[int, ...]:
     return tuple((value[0] if isinstance(value, list | tuple) else value).shape)
 
 
-def _sum(
-    state: Lowering, fx: FxNode, path: str, node: Node, windows: Tensor, divisor: Tensor, shape: Sequence[int]
-) -> None:
+def _sum(state: Lowering, fx: FxNode, path: str, node: Node, windows: Tensor, divisor: Tensor) -> str | None:
+    if not bool((divisor >= 1).all()):
+        return "a divisor below 1"
     consts = {"windows": windows.contiguous(), "divisor": divisor}
-    state.add(fx, path, "window_sum", [node], shape=shape, attrs={"size": node.size}, consts=consts)
+    state.add(fx, path, "window_sum", [node], shape=_shape(fx), attrs={"size": node.size}, consts=consts)
+    return None
 
 
 def _max(
-    state: Lowering, fx: FxNode, path: str, node: Node, windows: Tensor, shape: Sequence[int], *, lowest: bool = False
-) -> None:
+    state: Lowering, fx: FxNode, path: str, node: Node, windows: Tensor, *, lowest: bool = False
+) -> str | None:
     def flip(part: Node) -> Node:
-        minus = torch.full((), -1.0)
+        minus = torch.full((), -1.0, dtype=torch.float64)
         return state.add(fx, path, "scale", [part], shape=part.shape, consts={"factor": minus})
 
+    if windows.shape[1] == 0 or not bool((windows >= 0).any(1).all()):
+        return "a maximum over no entries"
     node = flip(node) if lowest else node
-    consts = {"windows": windows.contiguous()}
-    done = state.add(fx, path, "window_max", [node], shape=shape, attrs={"size": node.size}, consts=consts)
+    attrs, consts = {"size": node.size}, {"windows": windows.contiguous()}
+    done = state.add(fx, path, "window_max", [node], shape=_shape(fx), attrs=attrs, consts=consts)
     if lowest:
         flip(done)
     state.several[fx.name] = [state.names[fx.name]]
+    return None
 
 
 def _join(axes: Sequence[Tensor], channels: int, size: Sequence[int]) -> Tensor:
@@ -85,58 +95,51 @@ def _adaptive(length: int, outputs: int) -> Tensor:
     return torch.tensor([[*row, *[-1] * (width - len(row))] for row in rows])
 
 
-def _spread(value: object, axes: int) -> list[int]:
-    values = list(value) if isinstance(value, list | tuple) else [value]
-    return values * axes if len(values) == 1 else values  # type: ignore[return-value]
-
-
 def _split(node: Node, axes: int) -> tuple[int, tuple[int, ...]]:
     size = node.shape[-axes:]
-    return node.size // torch.Size(size).numel(), size
+    return node.size // math.prod(size), size
 
 
 def max_pool(axes: int) -> Lower:
     def lower(state: Lowering, fx: FxNode, path: str) -> str | None:
-        node, shape = state.node(fx.args[0]), _shape(fx)  # type: ignore[arg-type]
-        kernel = _spread(fx.args[1], axes)
-        stride = _spread(argument(fx, 2, "stride") or kernel, axes)
-        padding, dilation = (_spread(argument(fx, i, n, d), axes) for i, n, d in ((3, "padding", 0), (4, "dilation", 1)))
-        channels, size = _split(node, axes)
-        sliding = [_sliding(*row) for row in zip(size, shape[-axes:], kernel, stride, padding, dilation, strict=True)]
-        _max(state, fx, path, node, _join(sliding, channels, size), shape)
-        return None
+        node = state.node(fx.args[0])
+        dilation = per_axis(argument(fx, 4, "dilation", 1), axes)
+        return _max(state, fx, path, node, _pooled(node, fx, axes, dilation))
 
     return lower
 
 
+def _pooled(node: Node, fx: FxNode, axes: int, dilation: list[int]) -> Tensor:
+    """The windows of a pool with kernel, stride and padding in torch's places."""
+    kernel = per_axis(fx.args[1], axes)
+    stride = per_axis(argument(fx, 2, "stride") or kernel, axes)
+    padding = per_axis(argument(fx, 3, "padding", 0), axes)
+    channels, size = _split(node, axes)
+    rows = zip(size, _shape(fx)[-axes:], kernel, stride, padding, dilation, strict=True)
+    return _join([_sliding(*row) for row in rows], channels, size)
+
+
 def average_pool(axes: int) -> Lower:
     def lower(state: Lowering, fx: FxNode, path: str) -> str | None:
-        node, shape = state.node(fx.args[0]), _shape(fx)  # type: ignore[arg-type]
-        kernel = _spread(fx.args[1], axes)
-        stride = _spread(argument(fx, 2, "stride") or kernel, axes)
-        padding = _spread(argument(fx, 3, "padding", 0), axes)
-        channels, size = _split(node, axes)
-        ones = [1] * axes
-        sliding = [_sliding(*row) for row in zip(size, shape[-axes:], kernel, stride, padding, ones, strict=True)]
-        windows = _join(sliding, channels, size)
+        node, target = state.node(fx.args[0]), fx.target
+        windows = _pooled(node, fx, axes, [1] * axes)
         # Ones averaged give (entries inside)/divisor, whatever torch counts: the divisor is read off that.
         inside = (windows >= 0).sum(1).double()
-        mean = fx.target(torch.ones(node.shape, dtype=torch.float64), *fx.args[1:], **fx.kwargs).flatten()  # type: ignore[operator]
-        _sum(state, fx, path, node, windows, torch.where(inside > 0, (inside / mean).round(), 1.0), shape)
-        return None
+        ones = torch.ones(node.shape, dtype=torch.float64)
+        mean = target(ones, *fx.args[1:], **fx.kwargs).flatten()  # type: ignore[operator]
+        return _sum(state, fx, path, node, windows, torch.where(inside > 0, (inside / mean).round(), 1.0))
 
     return lower
 
 
 def adaptive_pool(axes: int, kind: str) -> Lower:
     def lower(state: Lowering, fx: FxNode, path: str) -> str | None:
-        node, shape = state.node(fx.args[0]), _shape(fx)  # type: ignore[arg-type]
+        node = state.node(fx.args[0])
         channels, size = _split(node, axes)
-        windows = _join([_adaptive(n, o) for n, o in zip(size, shape[-axes:], strict=True)], channels, size)
+        covered = [_adaptive(n, o) for n, o in zip(size, _shape(fx)[-axes:], strict=True)]
+        windows = _join(covered, channels, size)
         if kind == "max":
-            _max(state, fx, path, node, windows, shape)
-        else:
-            _sum(state, fx, path, node, windows, (windows >= 0).sum(1).double(), shape)
-        return None
+            return _max(state, fx, path, node, windows)
+        return _sum(state, fx, path, node, windows, (windows >= 0).sum(1).double())
 
     return lower

@@ -17,19 +17,19 @@ class Lowering:
     count as weights from then on.
     """
 
-    def __init__(self, constants: dict[str, Tensor], source: str) -> None:
-        value = constants.pop(source)
-        self.constants: dict[str, Any] = dict(constants)
-        self.nodes = {source: Node(source, "input", (), tuple(value.shape))}
+    def __init__(self, constants: Mapping[str, Tensor], source: str, shape: tuple[int, ...]) -> None:
+        self.constants: dict[str, Any] = {name: value for name, value in constants.items() if name != source}
+        self.nodes = {source: Node(source, "input", (), shape)}
         self.names = {source: source}
         self.several: dict[str, list[str]] = {}
-        self.dtypes = {source: value.dtype}
+        self.unknown: set[str] = set()
 
     def depends(self, argument: object) -> bool:
         """Whether an argument of an exported operation depends on the source."""
         return isinstance(argument, FxNode) and (argument.name in self.names or argument.name in self.several)
 
-    def node(self, argument: FxNode) -> Node:
+    def node(self, argument: Any) -> Node:
+        """The core node of an argument that depends on the source."""
         return self.nodes[self.names[argument.name]]
 
     def constant(self, argument: Any) -> Any:
@@ -38,10 +38,11 @@ class Lowering:
 
     def fold(self, fx: FxNode) -> str | None:
         """Evaluate an operation on constants; a returned text says why it cannot be."""
+        target: Any = fx.target
         try:
             with torch.no_grad():
-                self.constants[fx.name] = fx.target(*self.constant(fx.args), **self.constant(fx.kwargs))  # type: ignore[operator]
-        except Exception as error:  # any operation at all can stand here
+                self.constants[fx.name] = target(*self.constant(fx.args), **self.constant(fx.kwargs))
+        except Exception as error:  # noqa: BLE001 - any operation at all can stand here
             return f"constants that cannot be evaluated ({error})"
         return None
 
@@ -52,22 +53,28 @@ class Lowering:
         """Append a core node; it stands for the exported node until a later one of the same `fx` does."""
         name = fx.name if fx.name not in self.nodes else self._fresh(fx.name)
         shape = tuple(fx.meta["val"].shape if shape is None else shape)
-        node = Node(name, op, tuple(n.name for n in inputs), shape, attrs or {}, consts or {}, path, str(fx.target))
+        names = tuple(node.name for node in inputs)
+        node = Node(name, op, names, shape, attrs or {}, consts or {}, path, str(fx.target))
         self.nodes[name] = node
         self.names[fx.name] = name
         return node
 
-    def same(self, fx: FxNode, argument: FxNode) -> None:
+    def same(self, fx: FxNode, argument: Any) -> None:
         """The exported node is its argument over the reals."""
         self.names[fx.name] = self.names[argument.name]
 
     def give_up(self, fx: FxNode) -> None:
         """Go on behind an operation without a rule, so that all of them are reported in one go."""
+        self.unknown.add(fx.name)
         value = fx.meta.get("val")
         if isinstance(value, list | tuple):
             self.several[fx.name] = [self._stand_in(fx, part) for part in value]
         else:
             self.names[fx.name] = self._stand_in(fx, value)
+
+    def behind_unknown(self, fx: FxNode) -> bool:
+        """Whether an operation uses the output of one that was given up."""
+        return any(argument.name in self.unknown for argument in fx.all_input_nodes)
 
     def _stand_in(self, fx: FxNode, value: Any) -> str:
         name = self._fresh(fx.name)
@@ -90,10 +97,35 @@ def argument(fx: FxNode, position: int, name: str, default: Any = None) -> Any:
     return fx.args[position] if len(fx.args) > position else fx.kwargs.get(name, default)
 
 
+def common_shape(*shapes: Sequence[int]) -> tuple[int, ...]:
+    """The shape that all of these broadcast to."""
+    joined: Sequence[int] = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
+    return tuple(joined)
+
+
+def take(state: Lowering, fx: FxNode, path: str, node: Node, index: Tensor) -> Node:
+    """Entries of `node` by their numbers in row-major order, in the shape of `index`."""
+    attrs, consts = {"sizes": [node.size]}, {"index": index.contiguous()}
+    return state.add(fx, path, "gather", [node], shape=index.shape, attrs=attrs, consts=consts)
+
+
+def numbered(node: Node) -> Tensor:
+    """The numbers of a node's entries, in its shape."""
+    return torch.arange(node.size).reshape(node.shape)
+
+
 def broadcast(state: Lowering, fx: FxNode, path: str, node: Node, shape: Sequence[int]) -> Node:
     """`node` expanded to `shape` by repeating entries, as torch broadcasts."""
-    shape = tuple(shape)
-    if node.shape == shape:
+    if node.shape == tuple(shape):
         return node
-    index = torch.arange(node.size).reshape(node.shape).expand(shape).contiguous()
-    return state.add(fx, path, "gather", [node], shape=shape, attrs={"sizes": [node.size]}, consts={"index": index})
+    return take(state, fx, path, node, numbered(node).expand(tuple(shape)))
+
+
+def permute(state: Lowering, fx: FxNode, path: str, node: Node, axes: Sequence[int]) -> Node:
+    """`node` with its axes in this order."""
+    return take(state, fx, path, node, numbered(node).permute(*axes))
+
+
+def reshaped(state: Lowering, fx: FxNode, path: str, node: Node, shape: Sequence[int]) -> Node:
+    """The entries of `node` in their order, in another shape."""
+    return state.add(fx, path, "reshape", [node], shape=shape, attrs={"from": list(node.shape)})

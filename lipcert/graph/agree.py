@@ -1,0 +1,76 @@
+"""Guards: the module, its exported program and the graph must compute the same on some inputs."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
+
+from lipcert.errors import InputError, UnsupportedError, ViolationError
+from lipcert.graph.graph import Graph
+from lipcert.graph.program import Inputs, quiet, runner
+
+
+def require_same_program(module: torch.nn.Module, program: ExportedProgram, inputs: Inputs) -> None:
+    """A module may do something else while it is exported, or draw numbers unknown to torch."""
+    tags = (getattr(fx.target, "tags", ()) for fx in program.graph.nodes)
+    if any(torch.Tag.nondeterministic_seeded in tag for tag in tags):
+        return  # refused by name, with its module, when it is lowered
+    buffers = {name: value.clone() for name, value in module.named_buffers()}
+    copies = [tuple(x.clone() for x in inputs) for _ in range(2)]
+    with torch.no_grad(), quiet():
+        here = pytree.tree_leaves(torch.func.functional_call(module, buffers, copies[0]))
+    there = runner(program)(copies[1])
+    pairs = [(a, b) for a, b in zip(here, there, strict=True) if isinstance(a, Tensor)]
+    if not all(_close(a, b, _tolerance(program)) for a, b in pairs):
+        raise UnsupportedError(
+            "the network computes something else when it is run than when it is captured.",
+            hint="It may be random, keep state between calls, or ask whether it is being exported.",
+        )
+
+
+def require_same_graph(program: ExportedProgram, graph: Graph, inputs: Inputs, place: int) -> None:
+    """Guard against a wrong lowering: on some inputs the graph must agree with the program."""
+    compared, run = False, runner(program)
+    for x in _probes(inputs[0]):
+        there = run((x, *inputs[1:]))[place].double()
+        if not bool(torch.isfinite(there).all()):
+            continue
+        compared = True
+        with torch.no_grad():
+            here = graph(x.double())[0]
+        if not _close(there, here, _tolerance(program)):
+            raise ViolationError(
+                "the captured graph does not compute what the network computes, so nothing is claimed of it.",
+                hint="This is a bug in lipcert; please report it with the model's architecture.",
+            )
+    if not compared:
+        raise InputError(
+            "the network's output is not finite, neither on the example input nor on random ones.",
+            hint="Look for infinite weights and for logarithms, roots and quotients outside their domain.",
+        )
+
+
+def _probes(example: Tensor) -> Iterator[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    yield example
+    yield torch.rand(example.shape, generator=generator, dtype=torch.float64).to(example.dtype)
+    yield torch.randn(example.shape, generator=generator, dtype=torch.float64).to(example.dtype)
+
+
+def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:
+    if a.shape != b.shape or a.numel() == 0:
+        return a.shape == b.shape
+    a, b = a.double(), b.double()
+    finite = torch.isfinite(a) & torch.isfinite(b)
+    same = bool(((a == b) | finite | (torch.isnan(a) & torch.isnan(b))).all())
+    difference, size = (torch.where(finite, part, 0.0).abs().max() for part in (a - b, b))
+    return same and float(difference) <= tolerance * float(1 + size)
+
+
+def _tolerance(program: ExportedProgram) -> float:
+    """What rounding may change of the output, by the coarsest float type that the program computes in."""
+    values = [fx.meta.get("val") for fx in program.graph.nodes]
+    types = {v.dtype for v in values if isinstance(v, Tensor) and v.is_floating_point()}
+    return 1e-1 if any(torch.finfo(dtype).bits < 32 for dtype in types) else 1e-3

@@ -66,7 +66,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--only", nargs="*", default=list(FILES), choices=FILES)
     flags = parser.parse_args()
-    print("| network | norm | accuracy | measured | proved | product | proved/measured | product/measured | bound s | verify s |")
+    print(
+        "| network | norm | accuracy | measured | proved | product | proved/measured | product/measured | bound s | verify s |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|")
     for name in flags.only:
         for norm in ("l2", "linf"):

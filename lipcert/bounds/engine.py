@@ -21,8 +21,7 @@ from lipcert.graph.graph import Graph
 from lipcert.norms import ball
 from lipcert.norms.norm import NORMS, Norm
 from lipcert.rules.domain import Box, Domain, Everywhere
-from lipcert.rules.regions.table import key_of, prove_region
-from lipcert.rules.types import Fact
+from lipcert.rules.regions.table import key_of
 
 _EVERYWHERE = Everywhere()
 

@@ -1,5 +1,6 @@
 """The table a layer: what each one can multiply a difference by, and what that costs the whole."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -45,15 +46,11 @@ class Layer:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value; what exceeds a float is null beside its log10."""
-        row = asdict(self)
-        return {key: None if isinstance(value, float) and abs(value) == float("inf") else value for key, value in row.items()} | {
-            "shape": list(self.shape)
-        }
+        finite = {key: None if value in (math.inf, -math.inf) else value for key, value in asdict(self).items()}
+        return finite | {"shape": list(self.shape)}
 
 
-def layer_table(
-    graph: Graph, norm: Norm, facts: Mapping[str, Fact], product: arb, prover: RegionProver
-) -> list[Layer]:
+def layer_table(graph: Graph, norm: Norm, facts: Mapping[str, Fact], product: arb, prover: RegionProver) -> list[Layer]:
     """A row for each node that can change a difference, in the order of the graph."""
     rows = []
     for node in graph.nodes.values():

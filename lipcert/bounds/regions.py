@@ -1,6 +1,7 @@
 """Which parts of a graph to bound as a whole: as large as the budget allows, from the output back."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 
@@ -83,7 +84,7 @@ def _affordable(nodes: Mapping[str, Node], region: Region, norm: Norm, reaches: 
     if joined:  # every variable then meets every other
         return widest * max(sizes) <= _ENTRIES and float(sum(sizes)) ** 3 <= _FLOPS
     sizes.append(nodes[region.exit].size)
-    flops = sum(float(a + b) ** 3 for a, b in zip(sizes, sizes[1:], strict=False))
+    flops = sum(float(a + b) ** 3 for a, b in pairwise(sizes))
     return widest * max(sizes) <= _ENTRIES and flops <= _FLOPS
 
 

@@ -95,7 +95,8 @@ class Bound:
 
     def _repr_html_(self) -> str:
         claim = escape(sentence(self.claim, self.upper, self.log10_upper))
-        return f"<p><b>{escape(str(self.status))}</b>: {claim}; measured at least {self.lower:.4g}</p>" + self.layers.to_html()
+        head = f"<p><b>{self.status}</b>: {claim}; measured at least {self.lower:.4g}</p>"
+        return head + self.layers.to_html()
 
 
 def sentence(claim: Claim, upper: float, log10_upper: float) -> str:

@@ -59,9 +59,7 @@ class WitnessProver:
         return bound
 
 
-def check(
-    document: Mapping[str, Any], graph: Graph, output: str, progress: Progress = silent
-) -> arb:
+def check(document: Mapping[str, Any], graph: Graph, output: str, progress: Progress = silent) -> arb:
     """The bound that `document` claims of `graph`, proved again.
 
     document: a certificate, already of the shape its schema states. output: the name the graph was traced with.

@@ -90,9 +90,7 @@ def compose(
         "fixed_sha256": hashes(graph.fixed),
         "nodes": [describe_node(node) for node in graph.nodes.values()],
         "facts": {name: describe_fact(fact) for name, fact in facts.items()},
-        "regions": [
-            {"entry": step.region.entry, "exit": step.region.exit, "method": step.method} for step in steps
-        ],
+        "regions": [{"entry": step.region.entry, "exit": step.region.exit, "method": step.method} for step in steps],
         "witnesses": dict(witnesses),
         "versions": {package: version(package) for package in ("lipcert", "torch", "numpy", "python-flint")},
     }

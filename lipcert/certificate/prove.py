@@ -18,7 +18,6 @@ from lipcert.rules.regions.table import RegionProver, prove_region
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Fact, Reach
 
-
 Progress = Callable[[str, int, int], None]
 """Told what is being done, and how many of how many steps are done; 0 of 0 where nobody knows."""
 

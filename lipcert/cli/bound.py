@@ -37,7 +37,7 @@ def bound(
     radius: Annotated[str, typer.Option(help="And all points at most this far from the box.")] = "",
     output: Annotated[str, typer.Option(help="Which output, where there are several.")] = "",
     certificate: Annotated[
-        Optional[Path],  # noqa: UP007, UP045 - typer reads the annotation
+        Optional[Path],  # noqa: UP045 - typer reads the annotation
         typer.Option(help="Write the certificate here, for `lipcert verify`."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing certificate.")] = False,

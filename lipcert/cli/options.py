@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from lipcert.checkpoint.model import Model
 
 Checkpoint = Annotated[
-    Optional[Path],  # noqa: UP007, UP045 - typer reads the annotation
+    Optional[Path],  # noqa: UP045 - typer reads the annotation
     typer.Argument(help="The checkpoint; without it, the default model of lipcert.toml.", show_default=False),
 ]
 Arch = Annotated[

@@ -83,7 +83,8 @@ def _summary(result: "Bound") -> Iterator[Text]:
 
     for region in result.regions:
         gains = [show(ball.up(value), ball.log10(value)) for value in (region.gain, region.product)]
-        yield Text(f"region          {region.entry} → {region.exit} by {region.method}: {gains[0]} instead of {gains[1]}")
+        where = f"{region.entry} → {region.exit} by {region.method}"
+        yield Text(f"region          {where}: {gains[0]} instead of {gains[1]}")
     style = {"proved": "bold green", "estimated": "bold yellow", "unsupported": "bold red"}[str(result.status)]
     yield Text(f"{result.status!s:<16}", style=style) + Text(sentence(result.claim, result.upper, result.log10_upper))
     product = show(result.product, ball.log10(result.product_ball))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 Order = Literal[2, "inf"]
@@ -27,13 +26,17 @@ class Norm:
         """The order of the dual of a flat norm: ⟨g, v⟩ <= |g|_dual |v|."""
         return 2 if self.inner == 2 else 1
 
-    def of(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
-        """The norm of each item of a batch."""
+    def of(self, x: Tensor) -> Tensor:
+        """The norm of each item of a batch: (batch, *shape) → (batch,)."""
         order = 2.0 if self.inner == 2 else math.inf
-        return torch.linalg.vector_norm(x.flatten(1), ord=order, dim=1)
+        size: Tensor = torch.linalg.vector_norm(x.flatten(1), ord=order, dim=1)
+        return size
 
-    def steepest(self, gradient: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
-        """The v of norm 1 that maximises ⟨gradient, v⟩, for each item (0 where the gradient is 0)."""
+    def steepest(self, gradient: Tensor) -> Tensor:
+        """The v of norm 1 that maximises ⟨gradient, v⟩, for each item (0 where the gradient is 0).
+
+        (batch, *shape) → (batch, *shape)
+        """
         if self.inner == "inf":
             return gradient.sign()
         length = self.of(gradient).clamp_min(torch.finfo(gradient.dtype).tiny)

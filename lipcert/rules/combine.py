@@ -16,7 +16,7 @@ from lipcert.rules.types import Array, Fact, Linear, Node, Prover, Reach, Rule
 
 def _sum_apply(node: Node, inputs: Sequence[Tensor], absolute: bool) -> Tensor:
     factors = [abs(c) if absolute else c for c in node.attrs["coefficients"]]
-    total = factors[0] * inputs[0]
+    total: Tensor = factors[0] * inputs[0]
     for c, x in zip(factors[1:], inputs[1:], strict=True):
         total = total + c * x
     return total

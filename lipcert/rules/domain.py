@@ -53,9 +53,8 @@ class Box:
 
     def reach(self, shape: tuple[int, ...]) -> Reach:
         """|x - b| <= r in l2 or linf moves every entry by at most r."""
-        lo, hi = (
-            ball.rational(value.numerator, value.denominator) for value in (self.low - self.radius, self.high + self.radius)
-        )
+        ends = (self.low - self.radius, self.high + self.radius)
+        lo, hi = (ball.rational(end.numerator, end.denominator) for end in ends)
         return Reach(np.broadcast_to(ball.down(lo), shape), np.broadcast_to(ball.up(hi), shape))
 
     def __str__(self) -> str:

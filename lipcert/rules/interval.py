@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
-
 from jaxtyping import Bool
+from torch import Tensor
 
 from lipcert.norms import ball
 from lipcert.rules.types import Array, Linear, Node, Reach

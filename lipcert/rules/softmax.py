@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from flint import arb
-from torch import Tensor
 
 from lipcert.norms.norm import Norm
 from lipcert.rules.interval import outward

@@ -108,9 +108,7 @@ def divide(state: Lowering, fx: FxNode, path: str) -> str | None:
     return scale(state, fx, path, inverse, state.constant(a))
 
 
-def entrywise(
-    state: Lowering, fx: FxNode, path: str, node: Node, function: str, parameters: Mapping[str, Any]
-) -> Node:
+def entrywise(state: Lowering, fx: FxNode, path: str, node: Node, function: str, parameters: Mapping[str, Any]) -> Node:
     """A function of POINTWISE applied to every entry of `node`.
 
     Raises UnsupportedError for parameters outside its proof.

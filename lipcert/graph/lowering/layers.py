@@ -152,9 +152,7 @@ def instance_norm(state: Lowering, fx: FxNode, path: str) -> str | None:
     return _per_channel(state, fx, path, channels, eps, weight, bias)
 
 
-def _per_channel(
-    state: Lowering, fx: FxNode, path: str, groups: int, eps: Any, weight: Any, bias: Any
-) -> str | None:
+def _per_channel(state: Lowering, fx: FxNode, path: str, groups: int, eps: Any, weight: Any, bias: Any) -> str | None:
     """Groups of consecutive channels of each item are normalised, then each channel is scaled."""
     affine, node = _constants(state, weight, bias), state.node(fx.args[0])
     if affine is None:

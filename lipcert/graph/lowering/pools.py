@@ -51,9 +51,7 @@ def _sum(state: Lowering, fx: FxNode, path: str, node: Node, windows: Tensor, di
     return None
 
 
-def _max(
-    state: Lowering, fx: FxNode, path: str, node: Node, windows: Tensor, *, lowest: bool = False
-) -> str | None:
+def _max(state: Lowering, fx: FxNode, path: str, node: Node, windows: Tensor, *, lowest: bool = False) -> str | None:
     def flip(part: Node) -> Node:
         minus = torch.full((), -1.0, dtype=torch.float64)
         return state.add(fx, path, "scale", [part], shape=part.shape, consts={"factor": minus})

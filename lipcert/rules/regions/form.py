@@ -72,10 +72,12 @@ def factor(
 
 def _solve(triangle: Tensor, rest: Tensor, *, multiple_of_identity: bool) -> Tensor:
     """rest · triangle⁻ᵀ; the entry's block is a multiple of the identity, so its factor is one too."""
+    solved: Tensor
     if multiple_of_identity:
-        scaled: Tensor = rest / triangle[0, 0]
-        return scaled
-    return torch.linalg.solve_triangular(triangle, rest.T, upper=False).T
+        solved = rest / triangle[0, 0]
+    else:
+        solved = torch.linalg.solve_triangular(triangle, rest.T, upper=False).T
+    return solved
 
 
 def _rest(blocks: Mapping[tuple[int, int], Tensor], done: Blocks, i: int, j: int) -> Tensor | None:

@@ -5,6 +5,7 @@ Nothing here is trusted: `prove_multipliers` decides.
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from flint import arb
@@ -15,9 +16,10 @@ from lipcert.rules.regions.increments import Increments
 from lipcert.rules.regions.multipliers import Multipliers, prove_multipliers
 
 _STEPS = 300
-_PATIENCE = 15
+_PATIENCE = 30
 _WORTHWHILE = 1e-3
 """The descent ends when so many steps have not lowered log L² by this much."""
+_SMALL = 512
 _DESCENT_LIMIT = 4096
 """Beyond this many variables a gradient costs more than it gains."""
 
@@ -27,7 +29,8 @@ def search_multipliers(work: Increments, seconds: float) -> tuple[Multipliers, a
     start = front(work)
     if start is None:
         return None
-    values = start if sum(work.sizes) > _DESCENT_LIMIT else _descend(work, start, seconds)
+    with _threads_for(max(work.sizes)):
+        values = start if sum(work.sizes) > _DESCENT_LIMIT else _descend(work, start, seconds)
     for cushion in _cushions(work):
         square = _square(work, values, cushion)
         if square is None:
@@ -37,6 +40,17 @@ def search_multipliers(work: Increments, seconds: float) -> tuple[Multipliers, a
         if bound is not None:
             return witness, bound
     return None
+
+
+@contextmanager
+def _threads_for(size: int) -> Iterator[None]:
+    """One thread for small matrices, whose products end before the threads have met."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if size <= _SMALL else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _cushions(work: Increments) -> Iterator[float]:

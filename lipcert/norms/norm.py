@@ -29,7 +29,7 @@ class Norm:
     def of(self, x: Tensor) -> Tensor:
         """The norm of each item of a batch: (batch, *shape) → (batch,)."""
         order = 2.0 if self.inner == 2 else math.inf
-        size: Tensor = torch.linalg.vector_norm(x.flatten(1), ord=order, dim=1)
+        size: Tensor = torch.linalg.vector_norm(x.reshape(len(x), -1), ord=order, dim=1)
         return size
 
     def steepest(self, gradient: Tensor) -> Tensor:

@@ -13,7 +13,9 @@ from lipcert.rules.types import Array, Fact, Node, Prover, Reach, Rule
 
 
 def _parameters(node: Node) -> dict[str, Any]:
-    return dict(node.attrs["parameters"])
+    """Numbers, or arrays that broadcast against the node (a slope a channel)."""
+    given = node.attrs["parameters"]
+    return {key: np.array(value) if isinstance(value, list) else value for key, value in given.items()}
 
 
 def _forward(node: Node, inputs: Sequence[Tensor]) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from lipcert.norms import ball
 from lipcert.rules.types import Array, Linear, Node, Reach
 
-Mask = Bool[np.ndarray, "..."]
+Mask = Bool[np.ndarray, "..."] | np.bool_
 
 _TINY = 2.0**-1000
 """Covers underflow: far above the sum of any roundings below the normal range."""
@@ -79,5 +79,5 @@ def _centred(reach: Reach) -> tuple[Array, Array, Mask]:
 
 
 def _run(linear: Linear, node: Node, inputs: Sequence[Array], absolute: bool) -> Array:
-    batch = [torch.from_numpy(np.ascontiguousarray(x))[None] for x in inputs]
+    batch = [torch.from_numpy(np.array(x))[None] for x in inputs]
     return linear.apply(node, batch, absolute)[0].numpy()

@@ -12,7 +12,8 @@ from torch import Tensor
 from lipcert.norms.conv import Conv
 from lipcert.norms.norm import Norm
 
-Array = Float[np.ndarray, "..."]
+Array = Float[np.ndarray, "..."] | np.float64
+"""Of any shape; numpy turns results without axes into scalars."""
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.fx import Node as FxNode
 
 from lipcert.graph.lowering.state import Lower, Lowering, argument, broadcast, common_shape
-from lipcert.rules.pointwise import POINTWISE
-from lipcert.rules.types import Node
+from lipcert.rules.entrywise import ENTRYWISE
+from lipcert.rules.types import Node, Reach
 
 
 def float64(value: Any) -> Tensor:
@@ -113,9 +114,10 @@ def entrywise(state: Lowering, fx: FxNode, path: str, node: Node, function: str,
 
     Raises UnsupportedError for parameters outside its proof.
     """
-    POINTWISE[function].slopes(1.0, 1.0, **parameters)
     attrs = {"function": function, "parameters": dict(parameters)}
-    return state.add(fx, path, "entrywise", [node], shape=node.shape, attrs=attrs)
+    done = state.add(fx, path, "entrywise", [node], shape=node.shape, attrs=attrs)
+    ENTRYWISE.reach(done, [Reach(np.ones(()), np.ones(()))])
+    return done
 
 
 def power(state: Lowering, fx: FxNode, path: str) -> str | None:

@@ -97,7 +97,7 @@ def _contract(
     repeated = any(len(set(part)) < len(part) for part in equation)
     if repeated or not summed or sorted(rows + columns) != sorted(kept):
         return f"the equation {','.join(equation[:2])}->{kept}"
-    weight = constant.permute(*(other.index(i) for i in columns + summed))
+    weight = constant.permute([other.index(i) for i in columns + summed])
     sizes = [*weight.shape[: len(columns)]]
     matrix = weight.reshape(-1, weight.shape[len(columns) :].numel())
     x = permute(state, fx, path, node, [given.index(i) for i in rows + summed])

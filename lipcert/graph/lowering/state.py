@@ -123,7 +123,7 @@ def broadcast(state: Lowering, fx: FxNode, path: str, node: Node, shape: Sequenc
 
 def permute(state: Lowering, fx: FxNode, path: str, node: Node, axes: Sequence[int]) -> Node:
     """`node` with its axes in this order."""
-    return take(state, fx, path, node, numbered(node).permute(*axes))
+    return take(state, fx, path, node, numbered(node).permute(tuple(axes)))
 
 
 def reshaped(state: Lowering, fx: FxNode, path: str, node: Node, shape: Sequence[int]) -> Node:

@@ -1,0 +1,100 @@
+"""Every exported operation that is lowered computes what torch computes, and no pair of points beats its bound."""
+
+import operator
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from lipcert.bounds.search import SearchProver
+from lipcert.certificate.prove import prove, reaches
+from lipcert.graph.capture import capture, lower
+from lipcert.graph.graph import Graph
+from lipcert.graph.lowering.table import LOWER
+from lipcert.graph.program import behind, find_output, functional
+from lipcert.norms import ball
+from lipcert.norms.norm import NORMS, Norm
+from lipcert.rules.domain import Box
+from tests.unit.lowering_rows import FAMILIES, SHAPE
+
+CASES = [(family, place) for family, rows in FAMILIES.items() for place in range(len(rows))]
+NAMES = [f"{FAMILIES[family][place][0]}-{place}" for family, place in CASES]
+LOW, HIGH = -3, 3
+
+
+class _Family(nn.Module):
+    """All functions of a family in one network, so that it is exported once."""
+
+    def __init__(self, family: str) -> None:
+        super().__init__()
+        self.functions = [function for _, function in FAMILIES[family]]
+        self.parts = nn.ModuleList(f for f in self.functions if isinstance(f, nn.Module))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [function(x) for function in self.functions]
+
+
+def _points(count: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(count, *SHAPE[1:], generator=generator, dtype=torch.float64)
+    return x.clamp(LOW, HIGH)
+
+
+@cache
+def _program(family: str) -> ExportedProgram:
+    example = _points(1, seed=0)
+    return functional(capture(_Family(family).eval(), (example,)), (example,))
+
+
+@cache
+def _expected(family: str) -> list[list[Tensor]]:
+    """The outputs of the network itself for three inputs, one after the other."""
+    network = _Family(family).eval()
+    with torch.no_grad():
+        return [network(x[None]) for x in _points(3, seed=1)]
+
+
+@cache
+def _lowered(family: str, place: int) -> tuple[Graph, set[str]]:
+    program = _program(family)
+    _, name = find_output(program, str(place))
+    targets = {"getitem" if fx.target is operator.getitem else str(fx.target) for fx in behind(program, name)}
+    return lower(program, (_points(1, seed=0),), name), targets
+
+
+def test_every_lowering_has_a_row_here() -> None:
+    assert {key for rows in FAMILIES.values() for key, _ in rows} == set(LOWER)
+
+
+@pytest.mark.parametrize(("family", "place"), CASES, ids=NAMES)
+def test_the_graph_computes_what_the_network_computes(family: str, place: int) -> None:
+    graph, targets = _lowered(family, place)
+    assert FAMILIES[family][place][0] in targets
+    here = graph(_points(3, seed=1))
+    for got, outputs in zip(here, _expected(family), strict=True):
+        assert got.shape == outputs[place].shape
+        # float32 is passed through in one row: over the reals a cast is the identity
+        tolerance = 1e-6 if "aten._to_copy.default" in targets else 1e-12
+        torch.testing.assert_close(got, outputs[place], rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(("family", "place"), CASES, ids=NAMES)
+def test_the_values_are_where_they_are_said_to_be(family: str, place: int) -> None:
+    graph, _ = _lowered(family, place)
+    reach = reaches(graph, Box(LOW, HIGH))[graph.output]
+    values = graph(_points(20, seed=2)).numpy()
+    assert (reach.lo <= values).all()
+    assert (values <= reach.hi).all()
+
+
+@pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
+@pytest.mark.parametrize(("family", "place"), CASES, ids=NAMES)
+def test_no_pair_of_points_beats_the_bound(family: str, place: int, norm: Norm) -> None:
+    graph, _ = _lowered(family, place)
+    gain = prove(graph, norm, reaches(graph, Box(LOW, HIGH)), [], SearchProver(0.0)).facts[graph.output].gain
+    x, y = _points(40, seed=3), _points(40, seed=4)
+    y[20:] = (x[20:] + 1e-3 * y[20:]).clamp(LOW, HIGH)
+    ratio = float((norm.of(graph(x) - graph(y)) / norm.of(x - y)).max())
+    assert ratio <= ball.up(gain) * (1 + 1e-9)

@@ -103,7 +103,7 @@ def finite(w: Matrix) -> tuple[Matrix, int]:
     return scaled
 
 
-def tall(w: Matrix) -> Float[np.ndarray, "*stack rows columns"]:
+def tall(w: Inexact[np.ndarray, "*stack m n"]) -> Inexact[np.ndarray, "*stack rows columns"]:
     """`w` or its transpose, whichever has the fewer columns: the smaller Gram matrix, the same norm."""
     return w if w.shape[-2] >= w.shape[-1] else w.swapaxes(-1, -2)
 

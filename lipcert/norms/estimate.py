@@ -65,7 +65,7 @@ def lanczos(w: Float[np.ndarray, "m n"] | LinearMap, rng: np.random.Generator) -
 
 
 def largest_eigenvalue(
-    multiply: Multiply, size: int, rng: np.random.Generator, *, tolerance: float = 1e-8
+    multiply: Multiply, size: int, rng: np.random.Generator, *, tolerance: float = 1e-7
 ) -> Ritz:
     """Lanczos with full reorthogonalisation (Parlett 1998, ch. 13) until the guess at its relative error
     is below `tolerance`, or after 400 steps."""

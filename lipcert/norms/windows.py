@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
-Indices = Int[np.ndarray, "outputs taps"]
+Indices = Int[np.ndarray, "_ _"]
+"""Outputs × taps."""
 
 
 def window_count(

@@ -1,5 +1,6 @@
 """What `lipcert.bound` returns: the claim, its status, the numbers, and the table a layer."""
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from html import escape
@@ -80,7 +81,7 @@ class Bound:
             "status": str(self.status),
             "claim": self.claim.to_json(),
             "upper": ball.to_text(self.ball),
-            "log10_upper": self.log10_upper,
+            "log10_upper": self.log10_upper if self.log10_upper > -math.inf else None,
             "lower": self.lower,
             "product": ball.to_text(self.product_ball),
             "layers": [row.to_json() for row in self.rows],

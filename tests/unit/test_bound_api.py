@@ -38,7 +38,7 @@ def test_an_affine_network_is_bounded_by_its_one_matrix() -> None:
 
 def test_an_exported_program_is_bounded_as_its_module_is() -> None:
     program = torch.export.export(net(), (torch.zeros(1, 4),))
-    bounds = [lipcert.bound(model, torch.zeros(1, 4), seconds=5).upper for model in (net(), program)]
+    bounds = [lipcert.bound(model, torch.zeros(1, 4), seconds=5.0).upper for model in (net(), program)]
     assert math.isclose(*bounds, rel_tol=1e-9)
 
 

@@ -110,7 +110,7 @@ def steepest(slopes: Sequence[Tensor], gains: Sequence[float], norm: str) -> lis
         return [g * j[torch.arange(len(j)), row].sign() for g, j in zip(gains, slopes, strict=True)]
     joined = torch.cat(scaled, 2)
     peak = joined.abs().amax((1, 2), keepdim=True)
-    joined = joined / peak.clamp_min(1e-300)
+    joined = (joined / peak.clamp_min(1e-300)).nan_to_num(0.0, 0.0, 0.0)  # slopes that overflow say nothing
     whole = torch.linalg.svd(joined, full_matrices=False)[2][:, 0]
     several = len(scaled) > 1
     if several:  # each part has a length of its own: power iteration, and no part starts at 0

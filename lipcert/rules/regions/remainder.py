@@ -3,7 +3,8 @@
 Every increment is carried as  Δz = C Δx + e,  |e| <= r |Δx|_∞ entry by entry. Then |Δz|_∞ <= max_i (|C_i|_1
 + r_i) |Δx|_∞. Linear maps give (LC, |L| r). A slope σ in [m - ρ, m + ρ] gives σ Δz = m C Δx + (m e + (σ - m) Δz),
 so (m C, |m| r + ρ (|C|_1 + r)). This is the sum over all activation patterns of Combettes and Pesquet (2020),
-carried forward; it is never above the product of the entrywise absolute maps. No witness is needed.
+carried forward; it is never above the product of the entrywise absolute maps, nor that of norms. No witness
+is needed.
 """
 
 from collections.abc import Mapping
@@ -69,11 +70,7 @@ def _linear(node: Node, inputs: list[Affine]) -> Affine:
 
 def _bend(node: Node, inputs: list[Affine], reaches: Mapping[str, Reach]) -> Affine:
     if node.op == "extremum":
-        # max(a, b) = b + relu(a - b), min(a, b) = b - relu(b - a)
-        a, b = inputs
-        sign = 1.0 if node.attrs["kind"] == "max" else -1.0
-        bent = _slope(_signed(a, b, sign, -sign), torch.zeros(()), torch.ones(()))
-        return _signed(b, bent, 1.0, sign)
+        return _extremum(*inputs)
     slopes = RULES[node.op].slopes
     assert slopes is not None
     ends = slopes(node, reaches[node.inputs[0]])
@@ -81,11 +78,18 @@ def _bend(node: Node, inputs: list[Affine], reaches: Mapping[str, Reach]) -> Aff
     return _slope(inputs[0], lo, hi)
 
 
-def _signed(a: Affine, b: Affine, c: float, d: float) -> Affine:
-    """c·a + d·b for c, d = ±1."""
-    columns = c * a.columns + d * b.columns
-    rounding = 2.0**-52 * (a.rows + b.rows)
-    return Affine(columns, (a.rest + b.rest + rounding) * _above(4))
+def _extremum(a: Affine, b: Affine) -> Affine:
+    """Δ max(a, b) = Δb + σ(Δa - Δb) with 0 <= σ <= 1 entry by entry, and so it is for min.
+
+    That is (A + B)/2 Δx, at most |A - B|_1/2 |Δx|_∞ beside it, and a mean of both errors; or, where it is
+    less, at most the larger of both increments and nothing known of its direction.
+    """
+    middle, half = (Affine(a.columns / 2 + sign * (b.columns / 2), a.rest) for sign in (1.0, -1.0))
+    rounding = 2.0**-52 * (a.rows + b.rows)  # of both sums, and of their halves
+    rest = (torch.maximum(a.rest, b.rest) + half.rows + rounding) * _above(4) + 2.0**-900
+    largest = torch.maximum(a.rows + a.rest, b.rows + b.rest) * _above(1)
+    crude = middle.rows + rest > largest
+    return Affine(torch.where(crude, 0.0, middle.columns), torch.where(crude, largest, rest))
 
 
 def _slope(part: Affine, lo: Tensor, hi: Tensor) -> Affine:

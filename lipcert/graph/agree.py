@@ -13,16 +13,16 @@ from lipcert.graph.program import Inputs, quiet, runner
 
 
 def require_same_program(module: torch.nn.Module, program: ExportedProgram, inputs: Inputs) -> None:
-    """A module may do something else while it is exported, or draw numbers unknown to torch."""
+    """A module may do something else while it is exported, or draw numbers unknown to torch.
+
+    It is run twice: some modules are different from the second call on.
+    """
     tags = (getattr(fx.target, "tags", ()) for fx in program.graph.nodes)
     if any(torch.Tag.nondeterministic_seeded in tag for tag in tags):
         return  # refused by name, with its module, when it is lowered
-    buffers = {name: value.clone() for name, value in module.named_buffers()}
-    copies = [tuple(x.clone() for x in inputs) for _ in range(2)]
-    with torch.no_grad(), quiet():
-        here = pytree.tree_leaves(torch.func.functional_call(module, buffers, copies[0]))
-    there = runner(program)(copies[1])
-    pairs = [(a, b) for a, b in zip(here, there, strict=True) if isinstance(a, Tensor)]
+    with quiet():
+        expected, *again = (_outputs(part, inputs) for part in (program.module(), module, module))
+    pairs = [pair for outputs in again for pair in zip(expected, outputs, strict=True)]
     if not all(_close(a, b, _tolerance(program)) for a, b in pairs):
         raise UnsupportedError(
             "the network computes something else when it is run than when it is captured.",
@@ -30,11 +30,19 @@ def require_same_program(module: torch.nn.Module, program: ExportedProgram, inpu
         )
 
 
+def _outputs(module: torch.nn.Module, inputs: Inputs) -> list[Tensor]:
+    """What a module returns; nothing of it and of the inputs is changed."""
+    buffers = {name: value.clone() for name, value in module.named_buffers()}
+    with torch.no_grad():
+        outputs = torch.func.functional_call(module, buffers, tuple(x.clone() for x in inputs))
+    return [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)]
+
+
 def require_same_graph(program: ExportedProgram, graph: Graph, inputs: Inputs, place: int) -> None:
     """Guard against a wrong lowering: on some inputs the graph must agree with the program."""
     compared, run = False, runner(program)
     for x in _probes(inputs[0]):
-        there = run((x, *inputs[1:]))[place].double()
+        there: Tensor = run((x, *inputs[1:]))[place].double()
         if not bool(torch.isfinite(there).all()):
             continue
         compared = True

@@ -25,6 +25,7 @@ from lipcert.graph.program import (
     user_inputs,
     weights,
 )
+from lipcert.rules.types import Node
 
 
 def capture(module: torch.nn.Module, inputs: Inputs) -> ExportedProgram:
@@ -42,9 +43,11 @@ def capture(module: torch.nn.Module, inputs: Inputs) -> ExportedProgram:
     try:
         with quiet():
             program = torch.export.export(module, inputs)
+            require_same_program(module, program, inputs)
+    except UnsupportedError:
+        raise
     except Exception as error:  # torch.export raises many kinds, none of them documented as its contract
         raise not_captured(inputs, error) from error
-    require_same_program(module, program, inputs)
     return program
 
 
@@ -88,7 +91,7 @@ def lower(program: ExportedProgram, inputs: Inputs, output: str) -> Graph:
     constants = {name: value for name, (_, value) in stored.items()} | fixed
     state = Lowering(constants, source, tuple(inputs[0].shape))
     steps = behind(program, output)
-    _require_no_nan(stored, steps)
+    _require_numbers(program, steps)
     problems: dict[str, list[str]] = {}
     for fx in steps:
         _lower_one(state, fx, problems)
@@ -100,6 +103,7 @@ def lower(program: ExportedProgram, inputs: Inputs, output: str) -> Graph:
             hint="Its Lipschitz bound is 0; choose another --output or check the model.",
         )
     nodes = prune(state.nodes, state.names[output])
+    _require_entries(nodes)
     return Graph(nodes, source, state.names[output], dict(stored.values()), fixed)
 
 
@@ -107,7 +111,8 @@ def _require_floats(name: str, value: Tensor) -> None:
     if not value.is_floating_point():
         raise UnsupportedError(
             f"the input {name!r} holds {value.dtype} values; a Lipschitz bound needs real inputs.",
-            hint="For token ids, bound from the embedding's output instead.",
+            hint="For token ids, bound from the embedding's output; for complex numbers, take real and "
+            "imaginary part as two channels.",
         )
     if value.dim() == 0 or value.shape[0] != 1:
         raise InputError(
@@ -116,13 +121,27 @@ def _require_floats(name: str, value: Tensor) -> None:
         )
 
 
-def _require_no_nan(stored: Mapping[str, tuple[str, Tensor]], steps: list[FxNode]) -> None:
+def _require_numbers(program: ExportedProgram, steps: list[FxNode]) -> None:
+    """No NaN in what is used; infinity only in buffers and constants, where it may be a mask."""
     used = {argument.name for fx in steps for argument in fx.all_input_nodes}
-    bad = [name for key, (name, value) in stored.items() if key in used and bool(torch.isnan(value).any())]
+    parameters = program.graph_signature.parameters
+    bad = [
+        name
+        for key, (name, value) in weights(program).items()
+        if key in used and not bool((value.isfinite() if name in parameters else ~value.isnan()).all())
+    ]
     if bad:
         raise InputError(
-            f"weights that hold NaN: {_some(bad)}.",
-            hint="No bound holds for NaN: train again, or look for what went wrong when they were saved.",
+            f"weights that hold NaN or infinity: {_some(bad)}.",
+            hint="No bound holds for them: train again, or look for what went wrong when they were saved.",
+        )
+
+
+def _require_entries(nodes: Mapping[str, Node]) -> None:
+    empty = [node.path or node.name for node in nodes.values() if node.size == 0]
+    if empty:
+        raise UnsupportedError(
+            f"tensors without entries: {_some(empty)}.", hint="Check the input shape and the slices in the model."
         )
 
 

@@ -1,5 +1,6 @@
 """An exported program for given inputs: what it takes, what it returns, and its operations made pure."""
 
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,10 +20,15 @@ Inputs = tuple[Tensor, ...]
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings of torch's exporter: they are about its own future."""
+    """No warnings of torch's exporter, which are about its own future, and no log: what fails is raised."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        level = logging.root.manager.disable
+        logging.disable(logging.ERROR)
+        try:
+            yield
+        finally:
+            logging.disable(level)
 
 
 def functional(program: ExportedProgram, inputs: Inputs) -> ExportedProgram:
@@ -69,12 +75,12 @@ def arguments(program: ExportedProgram, inputs: Inputs) -> tuple[tuple[Any, ...]
     return tuple(args), dict(kwargs)
 
 
-def runner(program: ExportedProgram) -> Callable[[Inputs], list[Tensor]]:
+def runner(program: ExportedProgram) -> Callable[[Inputs], list[Any]]:
     """The program as a function from its inputs to its outputs, in order."""
     with quiet():
         module = program.module()
 
-    def run(inputs: Inputs) -> list[Tensor]:
+    def run(inputs: Inputs) -> list[Any]:
         args, kwargs = arguments(program, inputs)
         with torch.no_grad(), quiet():
             return list(pytree.tree_leaves(module(*args, **kwargs)))

@@ -327,6 +327,7 @@ MOVES: list[tuple[str, Function]] = [
     ("aten._upsample_nearest_exact3d.vec", lambda x: F.interpolate(space(x), 8, mode="nearest-exact")),
     ("aten.im2col.default", lambda x: F.unfold(x, (2, 3), 1, 1, 2)),
     ("aten.unfold.default", lambda x: x.unfold(2, 3, 2)),
+    ("aten.zero.default", lambda x: x + x.clone().zero_()),
     ("aten.zeros_like.default", lambda x: x + torch.zeros_like(x)),
     ("aten.ones_like.default", lambda x: x * torch.ones_like(x, dtype=torch.int64)),
     ("aten.full_like.default", lambda x: x * torch.full_like(x, 3.0)),

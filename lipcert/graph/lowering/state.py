@@ -78,7 +78,8 @@ class Lowering:
 
     def _stand_in(self, fx: FxNode, value: Any) -> str:
         name = self._fresh(fx.name)
-        self.nodes[name] = Node(name, "input", (), tuple(getattr(value, "shape", ())))
+        shape = tuple(size if isinstance(size, int) else 1 for size in getattr(value, "shape", ()))
+        self.nodes[name] = Node(name, "input", (), shape)
         return name
 
     def _fresh(self, name: str) -> str:

@@ -181,6 +181,7 @@ LOWER: Mapping[str, Lower] = {
     "aten.im2col.default": move(),
     "aten.unfold.default": move(),
     # constants of an activation's shape
+    "aten.zero.default": filled,
     "aten.zeros_like.default": filled,
     "aten.ones_like.default": filled,
     "aten.full_like.default": filled,

@@ -22,6 +22,7 @@ def verify(
 
     Loads and traces the checkpoint itself, and proves every step with the small checker.
     """
+    from lipcert.bounds.result import show
     from lipcert.certificate.check import check
     from lipcert.cli.show import console, progress
     from lipcert.graph.capture import capture, trace
@@ -38,7 +39,7 @@ def verify(
         upper = check(document, graph, output, say)
     claim = document["claim"]
     console().print(
-        f"[bold green]verified[/]  {claim['norm']} bound {ball.to_text(upper)} on {claim['domain']}: "
+        f"[bold green]verified[/]  {claim['norm']} bound {show(ball.up(upper), ball.log10(upper))} on {claim['domain']}: "
         f"{len(graph.nodes)} nodes, {len(document['regions'])} regions, every step proved again"
     )
 

@@ -15,8 +15,8 @@ from lipcert.rules.types import Node, Reach
 
 _FLOPS = 1e12
 """Largest estimated work of one region's proof: some 20 s on two cores."""
-_ENTRIES = 6e7
-"""Largest number of entries of one matrix that is formed: half a gigabyte."""
+_ENTRIES = 3e7
+"""Largest number of entries of one matrix that is formed: a quarter of a gigabyte."""
 
 _MOVES = frozenset({"reshape", "gather"})
 

@@ -3,9 +3,11 @@
 import dataclasses
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 
 import pytest
 import torch
+from flint import arb
 from torch import Tensor
 
 from lipcert.bounds.multipliers import search_multipliers
@@ -18,7 +20,9 @@ from lipcert.rules.domain import Box as BoxDomain
 from lipcert.rules.domain import Domain, Everywhere
 from lipcert.rules.entrywise import ENTRYWISE
 from lipcert.rules.regions import increments as increments_module
+from lipcert.rules.regions import multipliers as multipliers_module
 from lipcert.rules.regions import remainder as remainder_module
+from lipcert.rules.regions.form import Blocks, assemble, factor
 from lipcert.rules.regions.increments import Increments, increments
 from lipcert.rules.regions.multipliers import Multipliers, prove_multipliers
 from lipcert.rules.regions.region import Region, is_member, region_between
@@ -130,9 +134,9 @@ def test_in_l2_a_region_without_bends_is_its_matrix() -> None:
 
 def scaled_chain(factors: tuple[float, ...]) -> Graph:
     generator, network, name = torch.Generator().manual_seed(5), Network(3), "x"
-    for i, factor in enumerate(factors):
+    for i, size in enumerate(factors):
         name = network.function(name, "relu") if i else name
-        name = network.linear(name, factor * random_weight(3, 3, generator))
+        name = network.linear(name, size * random_weight(3, 3, generator))
     return network.graph(name)
 
 
@@ -222,6 +226,82 @@ def test_a_witness_for_the_truth_less_a_rounding_is_refused() -> None:
             square = 1 - 2.0**-bits
             assert prove_multipliers(work, Multipliers(values, square, 10.0**-power)) is None
     assert prove_multipliers(work, Multipliers(values, 1 + 1e-9, 1e-12)) is not None
+
+
+# Rounding: L² next to the truth, and factors that are not what they should be.
+
+
+def largest_stretch(matrix: Tensor) -> arb:
+    """|Mv|²/|v|² in ball arithmetic, v the float singular vector: below σ_max² by 1e-30 of it or so."""
+    v = torch.linalg.svd(matrix)[2][0].tolist()
+    rows = [sum((arb(a) * arb(b) for a, b in zip(row, v, strict=True)), arb(0)) for row in matrix.tolist()]
+    return sum((y**2 for y in rows), arb(0)) / sum((arb(x) ** 2 for x in v), arb(0))
+
+
+def close_to(square: float) -> Iterator[tuple[float, float]]:
+    """(L², cushion) with L² from a little below the truth to a little above it."""
+    for bits in (-53, -52, -51, -49, -46, -40, -30):
+        for cushion in (1e-18, 1e-16, 1e-15, 1e-13, 1e-10):
+            yield square * (1 - 2.0**bits), cushion
+            yield square * (1 + 2.0**bits), cushion
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_no_matrix_is_proved_smaller_than_a_rigorous_lower_bound(seed: int) -> None:
+    network, generator = Network(12), torch.Generator().manual_seed(seed)
+    matrix = random_weight(10, 12, generator)
+    matrix = matrix if seed else torch.linalg.qr(matrix.T)[0].T  # all singular values nearly the same
+    work, truth = work_of(network.graph(network.linear("x", matrix))), largest_stretch(matrix)
+    for square, cushion in close_to(float(truth)):
+        proved = prove_multipliers(work, Multipliers((), square, cushion))
+        assert proved is None or not ball.upper(proved) ** 2 < truth
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_no_diagonal_network_is_proved_flatter_than_it_is(seed: int) -> None:
+    # y = D₂ relu(D₁ x) has L = max d₁d₂, which T = 2/d₁² attains.
+    generator, network = torch.Generator().manual_seed(seed), Network(9)
+    first = 0.5 + torch.rand(9, generator=generator, dtype=torch.float64)
+    second = 1 / first
+    bent = network.function(network.linear("x", torch.diag(first)), "relu")
+    work = work_of(network.graph(network.linear(bent, torch.diag(second))))
+    truth = max(Fraction(a) * Fraction(b) for a, b in zip(first.tolist(), second.tolist(), strict=True))
+    for square, cushion in close_to(float(truth**2)):
+        proved = prove_multipliers(work, Multipliers((2 / first**2,), square, cushion))
+        assert proved is None or not ball.upper(proved) < ball.rational(truth.numerator, truth.denominator)
+
+
+def wrong_factors(form: Blocks, generator: torch.Generator) -> Iterator[Blocks]:
+    """Factors of another form, of no form, and nearly right ones."""
+    count = max(form)[0] + 1
+    lighter = factor({place: b * (1.0 if place[0] == place[1] else 0.5) for place, b in form.items()}, count)
+    right = factor(form, count)
+    assert right is not None
+    assert lighter is not None
+    yield right
+    yield lighter  # right on the diagonal, wrong beside it
+    yield {place: block * 0 for place, block in right.items()}
+    yield {place: block * 2 for place, block in right.items()}
+    yield {place: block for place, block in right.items() if place[0] == place[1]}
+    yield {place: torch.full_like(block, math.nan) for place, block in right.items()}
+    for size in (1e-15, 1e-12, 1e-6, 1e-2):
+        noise = {p: torch.randn(b.shape, generator=generator, dtype=torch.float64) for p, b in right.items()}
+        yield {place: block * (1 + size * noise[place]) for place, block in right.items()}
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_a_wrong_factor_proves_nothing_false(which: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = sharp_networks()[which]
+    work, lower = work_of(graph), measured(graph, "l2", starts=60, rounds=4, steps=15)
+    best = search_multipliers(work, SECONDS)
+    assert best is not None
+    good, generator = best[0], torch.Generator().manual_seed(0)
+    for wrong in wrong_factors(assemble(work, good.values, good.square), generator):
+        monkeypatch.setattr(multipliers_module, "factor", lambda blocks, count, wrong=wrong: wrong)
+        for share in (0.9, 0.99, 1 - 1e-6, 1 - 1e-10):
+            for cushion in (1e-14, 1e-9, 1e-4):
+                witness = Multipliers(good.values, share * lower**2, cushion)
+                assert prove_multipliers(work, witness) is None
 
 
 def malformed(work: Increments) -> Iterator[Multipliers]:

@@ -19,7 +19,7 @@ _STEPS = 300
 _PATIENCE = 30
 _WORTHWHILE = 1e-3
 """The descent ends when so many steps have not lowered log L² by this much."""
-_SMALL = 512
+_SMALL = 1024
 _DESCENT_LIMIT = 4096
 """Beyond this many variables a gradient costs more than it gains."""
 

@@ -4,12 +4,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.fx import Node as FxNode
 
 from lipcert.graph.lowering.layers import per_axis
 from lipcert.graph.lowering.state import Lower, Lowering, argument, numbered
+from lipcert.norms.windows import Indices, combine_windows, window_indices
 from lipcert.rules.types import Node
 
 
@@ -67,30 +69,18 @@ def _max(state: Lowering, fx: FxNode, path: str, node: Node, windows: Tensor, *,
     return None
 
 
-def _join(axes: Sequence[Tensor], channels: int, size: Sequence[int]) -> Tensor:
+def _join(axes: Sequence[Indices], channels: int, size: Sequence[int]) -> Tensor:
     """Windows over several axes from those of each, (outputs, window), for every channel; -1 is outside."""
-    flat, count = torch.zeros(1, 1, dtype=torch.long), 1
-    for windows, length in zip(axes, size, strict=True):
-        outside = (flat < 0)[:, None, :, None] | (windows < 0)[None, :, None, :]
-        joined = flat[:, None, :, None] * length + windows[None, :, None, :]
-        joined = torch.where(outside, -1, joined)
-        flat = joined.reshape(flat.shape[0] * windows.shape[0], -1)
-        count *= length
-    offsets = torch.arange(channels)[:, None, None] * count
+    flat = torch.from_numpy(combine_windows(axes, size))
+    offsets = torch.arange(channels)[:, None, None] * math.prod(size)
     return torch.where(flat < 0, -1, flat + offsets).reshape(-1, flat.shape[1])
 
 
-def _sliding(length: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> Tensor:
-    starts = torch.arange(outputs)[:, None] * stride - padding
-    places = starts + torch.arange(kernel)[None] * dilation
-    return torch.where((places < 0) | (places >= length), -1, places)
-
-
-def _adaptive(length: int, outputs: int) -> Tensor:
+def _adaptive(length: int, outputs: int) -> Indices:
     """Output i of an adaptive pool covers ⌊i·n/o⌋ up to ⌈(i+1)·n/o⌉."""
     rows = [range(i * length // outputs, -(-(i + 1) * length // outputs)) for i in range(outputs)]
     width = max(len(row) for row in rows)
-    return torch.tensor([[*row, *[-1] * (width - len(row))] for row in rows])
+    return np.array([[*row, *[-1] * (width - len(row))] for row in rows])
 
 
 def _split(node: Node, axes: int) -> tuple[int, tuple[int, ...]]:
@@ -113,8 +103,9 @@ def _pooled(node: Node, fx: FxNode, axes: int, dilation: list[int]) -> Tensor:
     stride = per_axis(argument(fx, 2, "stride") or kernel, axes)
     padding = per_axis(argument(fx, 3, "padding", 0), axes)
     channels, size = _split(node, axes)
-    rows = zip(size, _shape(fx)[-axes:], kernel, stride, padding, dilation, strict=True)
-    return _join([_sliding(*row) for row in rows], channels, size)
+    rows = zip(size, kernel, stride, padding, dilation, _shape(fx)[-axes:], strict=True)
+    sliding = [window_indices(n, k, s, (p, p), d, outputs) for n, k, s, p, d, outputs in rows]
+    return _join(sliding, channels, size)
 
 
 def average_pool(axes: int) -> Lower:

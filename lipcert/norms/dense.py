@@ -10,11 +10,10 @@ made tall (m rows, n <= m columns), G = fl(WᵀW) of which one triangle is read,
 What is assumed of BLAS and LAPACK: an entry of a product is a sum of the m products in any order, fused or
 not (Higham 2002, §3.1), and Cholesky obtains each entry of its factor from the defining equation by sums in
 any order and one division or multiplication by a rounded reciprocal (so no Strassen, no inverted blocks,
-no emulated binary64). Rounding is to nearest.
+no emulated binary64). Rounding is to nearest, and subnormal numbers are kept.
 
-Underflow: entries of W are below 2^24 and shifts below 2^100, so a lost product, quotient or scaled entry
-costs less than 2^-1022 times 2^100. Even n²m of them stay far below the term 2^-900 of each bound,
-subnormals flushed to zero or not.
+Underflow: entries of W are below 2^24 and shifts at most 2^100, so a lost product, quotient or scaled entry
+costs less than 2^-1074 times 2^100. Even n²m of them stay far below the term 2^-900 of each bound.
 """
 
 import math

@@ -42,9 +42,7 @@ class LinearMap:
     inputs: int
 
 
-def power_iteration(
-    w: Float[np.ndarray, "m n"] | LinearMap, iterations: int, rng: np.random.Generator
-) -> Estimate:
+def power_iteration(w: Float[np.ndarray, "m n"] | LinearMap, iterations: int, rng: np.random.Generator) -> Estimate:
     """‖Wx‖ for the unit vector x that power iteration on WᵀW reaches from a random one."""
     linear = _as_map(w)
     x = _unit(rng.standard_normal(linear.inputs))
@@ -64,9 +62,7 @@ def lanczos(w: Float[np.ndarray, "m n"] | LinearMap, rng: np.random.Generator) -
     return Estimate(size * ritz.value**0.5)
 
 
-def largest_eigenvalue(
-    multiply: Multiply, size: int, rng: np.random.Generator, *, tolerance: float = 1e-7
-) -> Ritz:
+def largest_eigenvalue(multiply: Multiply, size: int, rng: np.random.Generator, *, tolerance: float = 1e-7) -> Ritz:
     """Lanczos with full reorthogonalisation (Parlett 1998, ch. 13) until the guess at its relative error
     is below `tolerance`, or after 400 steps."""
     limit = min(size, _MOST_STEPS)

@@ -3,11 +3,12 @@
 Everything here gives lower bounds of gains and points of ranges; nothing of lipcert is used.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Function = Callable[[Sequence[Tensor]], Tensor]
 """Batches of inputs (batch, *shape) to a batch of outputs, item by item."""
@@ -215,3 +216,18 @@ def _ascend(
         optimiser.step()
         best = _better(best, ((a, b), ratios(f, a, b, gains, norm)))
     return best
+
+
+def module_ratio(
+    module: nn.Module,
+    shape: Sequence[int],
+    norm: str,
+    ends: tuple[float, float] | None = None,
+    **effort: float,
+) -> float:
+    """`largest_ratio` of a module itself, in float64, on one item of `shape` (without a batch axis)."""
+    exact = copy.deepcopy(module).double().eval()
+    box = everywhere(shape)
+    if ends is not None:
+        box = Box(*(torch.full(tuple(shape), end, dtype=torch.float64) for end in ends))
+    return largest_ratio(lambda inputs: exact(inputs[0]), [box], norm, **effort)  # type: ignore[arg-type]

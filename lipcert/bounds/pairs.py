@@ -33,6 +33,14 @@ def choose(where: Tensor, yes: Tensor, no: Tensor) -> Tensor:
     return torch.where(along(where, yes), yes, no)
 
 
+def gradient(values: Float[Tensor, " values"], points: Points) -> Points:
+    """Of the sum of the values, each of which depends on points of its own; 0 where it is no number."""
+    if not values.requires_grad:
+        return torch.zeros_like(points)
+    (found,) = torch.autograd.grad(values.sum(), points, allow_unused=True)
+    return torch.zeros_like(points) if found is None else found.nan_to_num(0.0, 0.0, 0.0)
+
+
 @dataclass
 class Spots:
     """A batch of short pairs: `ratio` was measured over `length` along `direction` round `middle`."""
@@ -97,9 +105,7 @@ class Problem:
         """The ratio, and the gradients of |f(x') - f(x)| at x and at x'."""
         both = torch.cat([x, x_prime]).requires_grad_()
         moved = self._moved(*both.split(len(x)))
-        (gradient,) = torch.autograd.grad(moved.sum(), both, allow_unused=True)
-        gradient = torch.zeros_like(both) if gradient is None else gradient.nan_to_num(0.0, 0.0, 0.0)
-        at_x, at_prime = gradient.split(len(x))
+        at_x, at_prime = gradient(moved, both).split(len(x))
         return self._over(moved.detach(), x, x_prime), at_x, at_prime
 
     def _moved(self, x: Points, x_prime: Points) -> Values:
@@ -111,9 +117,9 @@ class Problem:
         ratio = moved / self.norm_in.of(x_prime - x)
         return torch.where(ratio.isfinite(), ratio, -1.0)
 
-    def turned(self, direction: Points, gradient: Points) -> Points:
-        """The steepest direction; the old one where the gradient is 0."""
-        return choose(gradient.flatten(1).any(dim=1), self.norm_in.steepest(gradient), direction)
+    def turned(self, direction: Points, uphill: Points) -> Points:
+        """The steepest direction; the old one where `uphill` is 0."""
+        return choose(uphill.flatten(1).any(dim=1), self.norm_in.steepest(uphill), direction)
 
 
 @dataclass(frozen=True)
@@ -190,12 +196,12 @@ def settle(problem: Problem, spots: Spots, steps: int) -> Spots:
         x, x_prime = problem.ends(spots.middle, direction, spots.length)
         ratio, at_x, at_prime = problem.pull(x, x_prime)
         best = _better(best, problem.between(x, x_prime, ratio))
-        gradient = (at_prime - at_x) / 2
+        force = (at_prime - at_x) / 2
         if problem.norm_in.inner == 2:
-            gradient = gradient / along(ratio.clamp_min(torch.finfo(ratio.dtype).tiny), gradient)
-            gradient = gradient - _TWO_STEP * before / along(stretch, before)
-            stretch = problem.norm_in.of(gradient).clamp_min(_TWO_STEP)
-        before, direction = direction, problem.turned(direction, gradient)
+            force = force / along(ratio.clamp_min(torch.finfo(ratio.dtype).tiny), force)
+            force = force - _TWO_STEP * before / along(stretch, before)
+            stretch = problem.norm_in.of(force).clamp_min(_TWO_STEP)
+        before, direction = direction, problem.turned(direction, force)
     return best
 
 

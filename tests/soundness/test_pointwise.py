@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from lipcert.errors import UnsupportedError
 from lipcert.rules.pointwise import POINTWISE
 from lipcert.rules.pointwise.curve import Array, Curve
-
-from .pointwise_reference import CASES, Case, derivatives, precision
+from tests.soundness.pointwise_reference import CASES, Case, derivatives, precision
 
 Slopes = Callable[[Array, Array], tuple[Array, Array]]
 BITS = (200, 2600)

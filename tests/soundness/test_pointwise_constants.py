@@ -8,9 +8,8 @@ import pytest
 from flint import arb
 
 from lipcert.rules.pointwise.curve import Curve, PeriodicTurn, Turn
-
-from .pointwise_reference import CASES, Case, derivatives
-from .test_pointwise import curves
+from tests.soundness.pointwise_reference import CASES, Case, derivatives
+from tests.soundness.test_pointwise import curves
 
 REACH = 24.0
 NEIGHBOURHOOD = 1e-4

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from flint import arb
+from jaxtyping import Float
 
 from lipcert.graph.graph import Graph
 from lipcert.norms import ball
-from lipcert.norms.estimate import LinearMap, Vector, lanczos
+from lipcert.norms.estimate import LinearMap, lanczos
 from lipcert.norms.norm import Norm
 from lipcert.rules.affine import conv_of, weight_matrix
 from lipcert.rules.regions.table import RegionProver
@@ -99,11 +100,11 @@ def _conv_map(node: Node) -> LinearMap:
     start = torch.zeros(1, channels, *conv.size, dtype=torch.float64, requires_grad=True)
     output = linear.apply(node, [start], False)
 
-    def forward(x: Vector) -> Vector:
+    def forward(x: Float[np.ndarray, " inputs"]) -> Float[np.ndarray, " outputs"]:
         with torch.no_grad():
             return linear.apply(node, [torch.from_numpy(x).reshape(start.shape)], False).flatten().numpy()
 
-    def adjoint(y: Vector) -> Vector:
+    def adjoint(y: Float[np.ndarray, " outputs"]) -> Float[np.ndarray, " inputs"]:
         direction = torch.from_numpy(y).reshape(output.shape)
         return torch.autograd.grad(output, start, direction, retain_graph=True)[0].flatten().numpy()
 

@@ -96,21 +96,22 @@ def compose(
     }
 
 
-def within(proved: Fact, claimed: Mapping[str, Any]) -> str | None:
-    """Why a claimed fact is not what was proved; None where it is.
+def beyond(proved: arb, claimed: Mapping[str, Any]) -> str | None:
+    """Why a claimed gain is not what was proved; None where it is.
 
     The claim must hold (proved <= claimed), and be this proof's: at most a hundred-thousandth above it.
     Written so that NaN and anything that cannot be compared fails.
     """
-    gain = ball.from_text(claimed["gain"])
-    if not ball.upper(proved.gain) <= gain:
-        return f"gain {claimed['gain']} is claimed, {ball.to_text(proved.gain)} is what can be proved"
-    if not gain <= ball.upper(proved.gain) * (1 + arb("1e-5")) + ball.UNDERFLOW:
-        return f"gain {claimed['gain']} is claimed, which is no proof's: {ball.to_text(proved.gain)} follows from it"
-    return _outside(proved.reach, claimed)
+    gain, least = ball.from_text(claimed["gain"]), ball.upper(proved)
+    if not least <= gain:
+        return f"gain {claimed['gain']} is claimed, {ball.to_text(proved)} is what can be proved"
+    if not gain <= least * (1 + arb("1e-5")) + ball.UNDERFLOW:
+        return f"gain {claimed['gain']} is claimed, which is no proof's: {ball.to_text(proved)} follows from it"
+    return None
 
 
-def _outside(reach: Reach, claimed: Mapping[str, Any]) -> str | None:
+def outside(reach: Reach, claimed: Mapping[str, Any]) -> str | None:
+    """Why values are not proved to lie in the claimed interval; None where they are. It may be wider."""
     lo = -math.inf if claimed["lo"] is None else float(claimed["lo"])
     hi = math.inf if claimed["hi"] is None else float(claimed["hi"])
     if not (lo <= float(reach.lo.min()) and float(reach.hi.max()) <= hi):

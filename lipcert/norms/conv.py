@@ -96,9 +96,7 @@ class Conv:
         starts = tuple(before for before, _ in self.padding)
         return tuple(
             axis_taps(*axis)
-            for axis in zip(
-                self.read_size, self.window_size, taps, self.stride, starts, self.dilation, strict=True
-            )
+            for axis in zip(self.read_size, self.window_size, taps, self.stride, starts, self.dilation, strict=True)
         )
 
 
@@ -119,9 +117,7 @@ def group_matrices(conv: Conv) -> Float[np.ndarray, "groups windows read"]:
     """
     kernel = conv.grouped
     axes = [
-        window_indices(
-            size, conv.kernel.shape[2 + i], conv.stride[i], conv.padding[i], conv.dilation[i], outputs
-        )
+        window_indices(size, conv.kernel.shape[2 + i], conv.stride[i], conv.padding[i], conv.dilation[i], outputs)
         for i, (size, outputs) in enumerate(zip(conv.read_size, conv.window_size, strict=True))
     ]
     windows = combine_windows(axes, conv.read_size)

@@ -97,7 +97,8 @@ def _conv_map(node: Node) -> LinearMap:
     assert linear is not None
     conv = conv_of(node)
     channels = conv.kernel.shape[0] if conv.transposed else conv.kernel.shape[1] * conv.groups
-    start = torch.zeros(1, channels, *conv.size, dtype=torch.float64, requires_grad=True)
+    items = node.shape[: -len(conv.size) - 1]
+    start = torch.zeros(1, *items, channels, *conv.size, dtype=torch.float64, requires_grad=True)
     output = linear.apply(node, [start], False)
 
     def forward(x: Float[np.ndarray, " inputs"]) -> Float[np.ndarray, " outputs"]:

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 
 import lipcert
+from lipcert.certificate.check import check
+from lipcert.graph.capture import capture, trace
+from lipcert.norms import ball
 from tests.soundness.attack import module_ratio
 
 ROUNDING = 1e-9
@@ -56,6 +59,17 @@ class MaxOut(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.maximum(self.a(x), self.b(x)).clamp(-1, 2).abs()
+
+
+class PerPlace(nn.Module):
+    """A factor for each place of a picture, the same in all channels."""
+
+    def __init__(self, factor: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("factor", factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
 
 
 def mlp(*activations: nn.Module) -> nn.Module:
@@ -178,6 +192,22 @@ def test_no_measured_ratio_exceeds_the_bounds_of_many_more_networks(
             check_network(name, norm, domain, seed)
     else:
         check_network(name, norm, domain, seed, starts=12, rounds=2, steps=15)
+
+
+CERTIFIED = {
+    "convolution and batch norm": (lambda: nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3)), (2, 4, 4)),
+    "a factor a place": (lambda: nn.Sequential(nn.Conv2d(2, 3, 3), PerPlace(torch.rand(2, 2))), (2, 4, 4)),
+    "residual CNN": NETWORKS["residual CNN"],
+}
+
+
+@pytest.mark.parametrize("name", CERTIFIED)
+def test_what_is_certified_is_proved_again(name: str) -> None:
+    build, shape = CERTIFIED[name]
+    module, example = randomised(build, seed=3), torch.zeros(1, *shape)
+    found = lipcert.bound(module, example, seconds=SECONDS)
+    again = check(found.certificate, trace(capture(module, (example,)), (example,)), "")
+    assert module_ratio(module, shape, "l2", starts=8, rounds=1, steps=4) <= ball.up(again) * (1 + ROUNDING)
 
 
 def test_without_a_domain_a_product_of_activations_is_refused_with_the_way_out() -> None:

@@ -12,7 +12,7 @@ from flint import arb
 from torch import Tensor
 
 from lipcert.rules.regions.form import Blocks, factor, row
-from lipcert.rules.regions.increments import Increments
+from lipcert.rules.regions.increments import LARGE, Increments
 from lipcert.rules.regions.multipliers import Multipliers, prove_multipliers
 
 _STEPS = 300
@@ -20,8 +20,6 @@ _PATIENCE = 30
 _WORTHWHILE = 1e-3
 """The descent ends when so many steps have not lowered log L² by this much."""
 _SMALL = 1024
-_DESCENT_LIMIT = 4096
-"""Beyond this many variables a gradient costs more than it gains."""
 
 
 def search_multipliers(work: Increments, seconds: float) -> tuple[Multipliers, arb] | None:
@@ -30,7 +28,7 @@ def search_multipliers(work: Increments, seconds: float) -> tuple[Multipliers, a
     if start is None:
         return None
     with _threads_for(max(work.sizes)):
-        values = start if sum(work.sizes) > _DESCENT_LIMIT else _descend(work, start, seconds)
+        values = start if sum(work.sizes) > LARGE else _descend(work, start, seconds)
     for cushion in _cushions(work):
         square = _square(work, values, cushion)
         if square is None:

@@ -8,6 +8,7 @@ import numpy as np
 from lipcert.certificate.prove import Step
 from lipcert.graph.graph import Graph
 from lipcert.norms.norm import Norm
+from lipcert.rules.regions.increments import is_large, variable_sizes
 from lipcert.rules.regions.region import Region, bends, is_member, region_between
 from lipcert.rules.regions.table import folded
 from lipcert.rules.table import RULES
@@ -73,14 +74,15 @@ def _largest_region(
 
 def _affordable(nodes: Mapping[str, Node], region: Region, norm: Norm, reaches: Mapping[str, Reach]) -> bool:
     """Whether the matrices can be formed and the proof done within the budget."""
-    entry = nodes[region.entry].size
-    sizes = [entry, *(nodes[name].size for name in region.members if bends(nodes[name]))]
+    sizes = variable_sizes(nodes, region)
+    entry = sizes[0]
     widest = max(nodes[name].size for name in region.members)
     if norm.inner == "inf":
         return widest * entry <= _ENTRIES
     if len(sizes) == 1:
         return widest * entry <= _ENTRIES
-    joined = any(_leans(nodes[name], reaches) for name in region.members)
+    large = is_large(nodes, region)
+    joined = any(_leans(nodes[name], reaches, large) for name in region.members)
     if joined:  # every variable then meets every other
         return widest * max(sizes) <= _ENTRIES and float(sum(sizes)) ** 3 <= _FLOPS
     sizes.append(nodes[region.exit].size)
@@ -88,10 +90,13 @@ def _affordable(nodes: Mapping[str, Node], region: Region, norm: Norm, reaches: 
     return widest * max(sizes) <= _ENTRIES and flops <= _FLOPS
 
 
-def _leans(node: Node, reaches: Mapping[str, Reach]) -> bool:
+def _leans(node: Node, reaches: Mapping[str, Reach], large: bool) -> bool:
     """Whether a function's least slope is not 0, so that its input passes through beside its variable."""
     slopes = RULES[node.op].slopes
-    return slopes is not None and bool(np.any(slopes(node, reaches[node.inputs[0]])[0] != 0))
+    if slopes is None:
+        return False
+    lo = slopes(node, reaches[node.inputs[0]])[0]
+    return bool(np.any(lo < 0 if large else lo != 0))
 
 
 def _with_method(nodes: Mapping[str, Node], region: Region, norm: Norm) -> list[Step]:

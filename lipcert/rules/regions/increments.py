@@ -35,6 +35,8 @@ class Part:
         return self.columns.reshape(len(self.columns), -1).T
 
 
+LARGE = 4096
+
 Sum = Mapping[int, Part]
 """Variable number → its matrix."""
 
@@ -61,9 +63,23 @@ def frobenius(x: Tensor) -> arb:
     return norm * arb(largest) * (1 + 4 * ball.gamma(x.numel() + 4)) + ball.UNDERFLOW
 
 
+def variable_sizes(nodes: Mapping[str, Node], region: Region) -> list[int]:
+    """The sizes of the variables that `increments` brings in."""
+    return [nodes[region.entry].size, *(nodes[name].size for name in region.members if bends(nodes[name]))]
+
+
+def is_large(nodes: Mapping[str, Node], region: Region) -> bool:
+    """Whether a region has too many variables for its multipliers to be optimised.
+
+    Its slopes are then taken from 0 at most: a known slope above 0 lets the input pass beside the variable, which
+    joins every variable to every other and pays off with optimised multipliers only.
+    """
+    return sum(variable_sizes(nodes, region)) > LARGE
+
+
 def increments(nodes: Mapping[str, Node], region: Region, reaches: Mapping[str, Reach]) -> Increments:
     """Carry the variables' matrices through the region, with the rounding in forming them."""
-    work = _Work(nodes, reaches)
+    work = _Work(nodes, reaches, is_large(nodes, region))
     sums: dict[str, Sum] = {region.entry: work.variable(nodes[region.entry].shape)}
     last_use = {name: place for place, member in enumerate(region.members) for name in nodes[member].inputs}
     for place, name in enumerate(region.members):
@@ -76,8 +92,8 @@ def increments(nodes: Mapping[str, Node], region: Region, reaches: Mapping[str, 
 
 
 class _Work:
-    def __init__(self, nodes: Mapping[str, Node], reaches: Mapping[str, Reach]) -> None:
-        self.nodes, self.reaches = nodes, reaches
+    def __init__(self, nodes: Mapping[str, Node], reaches: Mapping[str, Reach], large: bool) -> None:
+        self.nodes, self.reaches, self.large = nodes, reaches, large
         self.sizes: list[int] = []
         self.names: list[str] = []
         self.bends: list[Sum] = []
@@ -113,9 +129,13 @@ class _Work:
         assert slopes is not None
         ends = slopes(node, self.reaches[node.inputs[0]])
         lo, hi = (torch.from_numpy(np.broadcast_to(end, node.shape).copy()) for end in ends)
+        if self.large:
+            lo = lo.clamp_max(0.0)
         lo, hi = _away_from_zero(lo, -1), _away_from_zero(hi, 1)
-        width = torch.nextafter(hi - lo, torch.tensor(np.inf, dtype=torch.float64))
-        bent = _times(self._unit(node, inputs[0]), width)
+        # Where the slope is known (an active ReLU) the variable is not used: on 0 it costs the form nothing.
+        known = lo == hi
+        width = torch.where(known, 0.0, torch.nextafter(hi - lo, torch.tensor(np.inf, dtype=torch.float64)))
+        bent = _times(self._unit(node, _times(inputs[0], (~known).to(torch.float64))), width)
         return _add(_times(inputs[0], lo), bent, 1.0, 1.0) if bool((lo != 0).any()) else bent
 
     def _unit(self, node: Node, parts: Sum) -> Sum:

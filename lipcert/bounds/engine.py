@@ -108,8 +108,9 @@ def _measure(graph: Graph, norm: Norm, domain: Domain, seconds: float, seed: int
     shape = graph.nodes[graph.source].shape[1:]
 
     def sample(count: int, generator: torch.Generator) -> Tensor:
-        points = torch.rand(count, *shape, generator=generator, dtype=torch.float64)
-        return points if isinstance(domain, Everywhere) else project(lo + (hi - lo) * points)
+        if isinstance(domain, Everywhere):
+            return torch.randn(count, *shape, generator=generator, dtype=torch.float64)
+        return project(lo + (hi - lo) * torch.rand(count, *shape, generator=generator, dtype=torch.float64))
 
     def project(x: Tensor) -> Tensor:
         return x if isinstance(domain, Everywhere) else x.clamp(lo, hi)

@@ -100,12 +100,7 @@ def test_train_mode_is_refused_with_the_modules_in_it() -> None:
     ("module", "words"),
     [
         (nn.Sequential(nn.ReLU(), nn.BatchNorm2d(4, track_running_stats=False)), ["batch statistics", "at 1"]),
-        (Lambda(lambda x: F.batch_norm(x, None, None, training=True)), ["batch statistics"]),
         (nn.Sequential(nn.ReLU(), Lambda(F.dropout)), ["native_dropout", "random", "at 1"]),
-        (Lambda(lambda x: F.dropout2d(x)), ["bernoulli", "random"]),
-        (Lambda(lambda x: x + torch.rand(6)), ["aten.rand", "random"]),
-        (Lambda(lambda x: x + torch.rand_like(x)), ["aten.rand_like", "random"]),
-        (Lambda(lambda x: F.rrelu(x, training=True)), ["aten.rrelu", "random"]),
         (Lambda(lambda x: x * random.random()), ["something else when it is run"]),
         (Lambda(lambda x: x if torch.compiler.is_exporting() else 2 * x), ["something else when it is run"]),
         (OnlyOnce(), ["something else when it is run"]),
@@ -188,6 +183,11 @@ FORMS: list[tuple[Callable[[Tensor], Tensor], str]] = [
     (lambda x: torch.einsum("bchw,bcwh->", x, x), "a contraction of two activations"),
     (lambda x: torch.einsum("...w,w->...", x, torch.ones(6)), "the equation '...w,w->...'"),
     (lambda x: torch.einsum("bchw,cw->bch", x, torch.ones(4, 6)), "the equation bchw,cw->bch"),
+    (lambda x: F.batch_norm(x, None, None, training=True), "batch statistics"),
+    (lambda x: F.dropout2d(x), "aten.bernoulli.p: it is random"),
+    (lambda x: x + torch.rand(6), "aten.rand.default: it is random"),
+    (lambda x: x + torch.rand_like(x), "aten.rand_like.default: it is random"),
+    (lambda x: F.rrelu(x, training=True), "aten.rrelu.default: it is random"),
     (lambda x: x.as_strided((1, 4), (4, 1)), "aten.as_strided.default: no rule"),
 ]
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, Context
 from enum import StrEnum
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ from lipcert.store.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_UP = Context(prec=6, rounding=ROUND_CEILING)
 
 
 class Status(StrEnum):
@@ -115,5 +119,4 @@ def show(value: float, log10: float) -> str:
         return "0"
     if not abs(log10) < 300:
         return f"10^{log10 + 5e-4:.3f}"
-    text = f"{value:.6g}"
-    return text if float(text) >= value else f"{value * (1 + 5e-6):.6g}"
+    return f"{float(_UP.create_decimal_from_float(value)):.6g}"

@@ -105,7 +105,10 @@ def _require_above(upper: arb, measured: Measured) -> None:
 
 def _measure(graph: Graph, norm: Norm, domain: Domain, seconds: float, seed: int, progress: Progress) -> Measured:
     progress("measuring a lower bound", 0, 0)
-    shape = graph.nodes[graph.source].shape[1:]
+    shape = graph.nodes[graph.source].shape[1:] or (1,)
+
+    def flat(x: Tensor) -> Tensor:  # numbers without axes, in or out, are vectors of one
+        return graph(x).reshape(len(x), -1)
 
     def sample(count: int, generator: torch.Generator) -> Tensor:
         if isinstance(domain, Everywhere):
@@ -118,7 +121,7 @@ def _measure(graph: Graph, norm: Norm, domain: Domain, seconds: float, seed: int
     lo, hi = _inside(domain) if isinstance(domain, Box) else (0.0, 1.0)
     example = torch.zeros(1, *shape, dtype=torch.float64)
     return measure(
-        graph, example, norm, norm, sample, project, seconds, seed, progress=lambda doing: progress(doing, 0, 0)
+        flat, example, norm, norm, sample, project, seconds, seed, progress=lambda doing: progress(doing, 0, 0)
     )
 
 

@@ -51,7 +51,8 @@ def row(name: str, path: Path, norm: str, seconds: float, mnist: Path | None) ->
     assert again.module is not None
     check(found.certificate, trace(capture(again.module, again.example_inputs), again.example_inputs), "")
     ended = time.monotonic()
-    hit = f"{accuracy(model.module, mnist):.4f}" if mnist and "mnist" in path.name.lower() + name else "-"
+    digits = model.example_inputs[0].shape == (1, 1, 28, 28)
+    hit = f"{accuracy(model.module, mnist):.4f}" if mnist and digits else "-"
     ratios = [value / found.lower for value in (found.product, found.upper)]
     return (
         f"| {name} | {norm} | {hit} | {found.lower:.4g} | {found.upper:.5g} | {found.product:.5g} | {ratios[1]:.3g} | "

@@ -93,7 +93,6 @@ def test_scales_of_logits_and_of_branches_count() -> None:
 # 8. Normalisations declared 1-Lipschitz.
 
 
-@pytest.mark.parametrize("norm", ["l2", "linf"])
 @pytest.mark.parametrize(
     ("layer", "shape", "least"),
     [
@@ -105,12 +104,10 @@ def test_scales_of_logits_and_of_branches_count() -> None:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
-def test_a_normalisation_multiplies_small_differences(
-    norm: str, layer: nn.Module, shape: tuple[int, ...], least: float
-) -> None:
+def test_a_normalisation_multiplies_small_differences(layer: nn.Module, shape: tuple[int, ...], least: float) -> None:
     if isinstance(layer, nn.RMSNorm) and layer.eps is None:
         layer = nn.RMSNorm(8, eps=torch.finfo(torch.float32).eps)  # what it is in float32; float64 takes its own
-    require(1.0, module_ratio(layer, shape, norm, spread=1e-6), proved(layer, *shape, norm=norm), excess=least)
+    require(1.0, module_ratio(layer, shape, "l2", spread=1e-6, rounds=1), proved(layer, *shape), excess=least)
 
 
 def test_rms_norm_without_eps_takes_that_of_float32() -> None:

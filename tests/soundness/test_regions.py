@@ -35,7 +35,7 @@ from tests.soundness.networks import Network, chain, random_network, random_weig
 
 ROUNDING = 1e-9
 METHOD = {"l2": "multipliers", "linf": "remainder"}
-SECONDS = 1.0
+SECONDS = 0.5
 EVERYWHERE = Everywhere()
 
 
@@ -85,23 +85,23 @@ def work_of(graph: Graph, domain: Domain = EVERYWHERE) -> Increments:
 
 def check_region(seed: int, norm: str, domain: Domain) -> None:
     graph = random_network(seed)
-    assert measured(graph, norm, domain) <= region_bound(graph, norm, domain) * (1 + ROUNDING)
+    assert measured(graph, norm, domain, rounds=1) <= region_bound(graph, norm, domain) * (1 + ROUNDING)
 
 
 @pytest.mark.parametrize("norm", METHOD)
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_no_measured_ratio_exceeds_the_bound_of_a_region(seed: int, norm: str) -> None:
     check_region(seed, norm, EVERYWHERE if seed % 2 else BoxDomain(-1, 1))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("norm", METHOD)
-@pytest.mark.parametrize("seed", range(8, 120))
+@pytest.mark.parametrize("seed", range(5, 120))
 def test_no_measured_ratio_exceeds_the_bound_of_many_more_regions(seed: int, norm: str) -> None:
     check_region(seed, norm, EVERYWHERE if seed % 2 else BoxDomain(-1, 1))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_in_linf_a_region_is_never_looser_than_the_product(seed: int) -> None:
     graph, domain = random_network(seed), EVERYWHERE if seed % 2 else BoxDomain(-1, 1)
     assert region_bound(graph, "linf", domain) <= product_bound(graph, "linf", domain) * (1 + ROUNDING)
@@ -207,7 +207,7 @@ def sharp_networks() -> list[Graph]:
 
 @pytest.mark.parametrize("which", range(4))
 def test_no_witness_proves_less_than_was_measured(which: int) -> None:
-    check_witnesses(sharp_networks()[which], tries=250, seed=which)
+    check_witnesses(sharp_networks()[which], tries=150, seed=which)
 
 
 @pytest.mark.slow

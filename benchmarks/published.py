@@ -67,9 +67,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--only", nargs="*", default=list(FILES), choices=FILES)
     flags = parser.parse_args()
-    print(
-        "| network | norm | accuracy | measured | proved | product | proved/measured | product/measured | bound s | verify s |"
-    )
+
+    names = "network norm accuracy measured proved product proved/measured product/measured bound(s) verify(s)"
+    print(f"| {names.replace(' ', ' | ')} |")
+
     print("|---|---|---|---|---|---|---|---|---|---|")
     for name in flags.only:
         for norm in ("l2", "linf"):

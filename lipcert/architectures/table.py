@@ -28,9 +28,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     """The built-in network `name`. Raises InputError that names the nearest known name or argument."""
     if name not in ARCHITECTURES:
-        raise InputError(
-            f"there is no built-in architecture {name!r}", hint=_nearest(name, list(ARCHITECTURES))
-        )
+        raise InputError(f"there is no built-in architecture {name!r}", hint=_nearest(name, list(ARCHITECTURES)))
     architecture = ARCHITECTURES[name]
     try:
         checked = architecture.arguments.model_validate(dict(arguments))
@@ -44,9 +42,7 @@ def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
 
 def explain(error: ValidationError) -> str:
     """What pydantic found, one clause an argument."""
-    return "; ".join(
-        f"{'.'.join(map(str, each['loc'])) or 'value'}: {each['msg']}" for each in error.errors()
-    )
+    return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'value'}: {each['msg']}" for each in error.errors())
 
 
 def _nearest_argument(error: ValidationError, known: list[str]) -> str:

@@ -37,8 +37,8 @@ def gradient(values: Float[Tensor, " values"], points: Points) -> Points:
     """Of the sum of the values, each of which depends on points of its own; 0 where it is no number."""
     if not values.requires_grad:
         return torch.zeros_like(points)
-    (found,) = torch.autograd.grad(values.sum(), points, allow_unused=True)
-    return torch.zeros_like(points) if found is None else found.nan_to_num(0.0, 0.0, 0.0)
+    found: tuple[Tensor | None, ...] = torch.autograd.grad(values.sum(), points, allow_unused=True)
+    return torch.zeros_like(points) if found[0] is None else found[0].nan_to_num(0.0, 0.0, 0.0)
 
 
 @dataclass
@@ -104,13 +104,13 @@ class Problem:
     def pull(self, x: Points, x_prime: Points) -> tuple[Values, Points, Points]:
         """The ratio, and the gradients of |f(x') - f(x)| at x and at x'."""
         both = torch.cat([x, x_prime]).requires_grad_()
-        moved = self._moved(*both.split(len(x)))
-        at_x, at_prime = gradient(moved, both).split(len(x))
+        moved = self._moved(*torch.split(both, len(x)))
+        at_x, at_prime = torch.split(gradient(moved, both), len(x))
         return self._over(moved.detach(), x, x_prime), at_x, at_prime
 
     def _moved(self, x: Points, x_prime: Points) -> Values:
         self.evaluations += 2 * len(x)
-        at_x, at_prime = self.f(torch.cat([x, x_prime])).split(len(x))
+        at_x, at_prime = torch.split(self.f(torch.cat([x, x_prime])), len(x))
         return self.norm_out.of(at_prime - at_x)
 
     def _over(self, moved: Values, x: Points, x_prime: Points) -> Values:

@@ -108,11 +108,7 @@ def _checked(result: object, arch: str) -> tuple[nn.Module, tuple[Tensor, ...] |
     if examples is None:
         return module, None
     examples = (examples,) if isinstance(examples, Tensor) else examples
-    if (
-        not isinstance(examples, tuple | list)
-        or not examples
-        or not all(isinstance(x, Tensor) for x in examples)
-    ):
+    if not isinstance(examples, tuple | list) or not examples or not all(isinstance(x, Tensor) for x in examples):
         raise InputError(
             f"--arch {arch} returned example inputs that are neither a tensor nor a tuple of tensors",
             hint="Return (module, torch.rand(1, 1, 28, 28)), for instance.",

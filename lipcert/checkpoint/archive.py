@@ -29,9 +29,7 @@ def check(path: Path, *, mapped: bool = False) -> bool:
         )
     names = [entry.filename for entry in entries]
     if len(set(names)) != len(names):
-        raise InputError(
-            f"{path} is a zip archive with two entries of one name", hint="It was tampered with."
-        )
+        raise InputError(f"{path} is a zip archive with two entries of one name", hint="It was tampered with.")
     stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
     if not (mapped and stored):
         memory.require(declared, f"reading {path}")

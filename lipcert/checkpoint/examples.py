@@ -18,9 +18,7 @@ def from_shapes(shapes: list[Shape]) -> tuple[Tensor, ...]:
     """
     for shape in shapes:
         if any(size < 1 for size in shape):
-            raise UsageError(
-                f"--input {','.join(map(str, shape))} has a size below 1", hint="Write --input 1,28,28."
-            )
+            raise UsageError(f"--input {','.join(map(str, shape))} has a size below 1", hint="Write --input 1,28,28.")
         memory.require(4 * math.prod(shape), f"an input of shape {shape}")
     generator = torch.Generator().manual_seed(0)
     return tuple(torch.rand(1, *shape, generator=generator) for shape in shapes)

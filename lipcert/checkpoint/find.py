@@ -56,9 +56,7 @@ def _walk(node: object, where: tuple[str, ...], seen: set[int]) -> Iterator[Stat
             yield from _walk(item, (*where, f"[{index}]"), seen)
 
 
-def _walk_mapping(
-    node: Mapping[object, object], where: tuple[str, ...], seen: set[int]
-) -> Iterator[StateDict]:
+def _walk_mapping(node: Mapping[object, object], where: tuple[str, ...], seen: set[int]) -> Iterator[StateDict]:
     tensors = {k: v.detach() for k, v in node.items() if isinstance(k, str) and isinstance(v, Tensor)}
     if tensors:
         yield StateDict(where, tensors)

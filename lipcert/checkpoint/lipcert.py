@@ -38,9 +38,7 @@ def recipe_of(metadata: Mapping[str, str], source: str) -> Recipe | None:
     try:
         return Recipe.model_validate_json(metadata[METADATA_KEY])
     except ValidationError as error:
-        raise InputError(
-            f"{source} has a recipe that cannot be used: {architectures.explain(error)}"
-        ) from error
+        raise InputError(f"{source} has a recipe that cannot be used: {architectures.explain(error)}") from error
 
 
 def build(recipe: Recipe) -> nn.Module:

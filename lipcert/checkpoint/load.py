@@ -107,9 +107,7 @@ def _model(module: nn.Module, inputs: tuple[Tensor, ...], provenance: Provenance
 
 def _architecture_needed(path: Path, found: list[StateDict]) -> UsageError | InputError:
     if not any(state.tensors for state in found):
-        return InputError(
-            f"{path} holds no named tensors", hint="A state dict is needed: model.state_dict()."
-        )
+        return InputError(f"{path} holds no named tensors", hint="A state dict is needed: model.state_dict().")
     for state in found:
         weights.check_names(state.tensors, str(path))
     largest = max(found, key=lambda state: len(state.tensors))

@@ -75,9 +75,7 @@ def _same(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> bool:
 
 def _mismatch(found: list[StateDict], tries: list[_Try], source: str) -> InputError:
     if not tries:
-        return InputError(
-            f"{source} holds no named tensors", hint="A state dict is needed: model.state_dict()."
-        )
+        return InputError(f"{source} holds no named tensors", hint="A state dict is needed: model.state_dict().")
     for state in found:
         weights.check_names(state.tensors, source)
         weights.check_kind(state.tensors, source)
@@ -105,9 +103,7 @@ def _complete(tensors: dict[str, Tensor], tied: list[list[str]], source: str) ->
     return complete
 
 
-def _assign(
-    module: nn.Module, tensors: dict[str, Tensor], expected: Mapping[str, Tensor], source: str
-) -> None:
+def _assign(module: nn.Module, tensors: dict[str, Tensor], expected: Mapping[str, Tensor], source: str) -> None:
     """The tensors themselves become the parameters: mapped ones stay mapped unless they must be widened."""
     built = {t.dtype for t in expected.values() if t.is_floating_point()}
     given = {t.dtype for t in tensors.values() if t.is_floating_point()}

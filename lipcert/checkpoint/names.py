@@ -58,9 +58,7 @@ class Mismatch:
     def lines(self) -> list[str]:
         """One line a name; each missing name with the nearest unexpected one, nearest pair first."""
         near = _nearest(self.missing, self.unexpected)
-        lines = [
-            f"  missing in the file: {name} {shape}{near[name][1]}" for name, shape in self._by_nearness(near)
-        ]
+        lines = [f"  missing in the file: {name} {shape}{near[name][1]}" for name, shape in self._by_nearness(near)]
         lines += [f"  unknown to the network: {name} {shape}" for name, shape in self.unexpected.items()]
         return lines + [
             f"  other shape: {name} is {network} in the network and {file} in the file"
@@ -80,9 +78,7 @@ def compare(expected: Mapping[str, Tensor], tied: list[list[str]], given: Mappin
     covered = {name for group in tied if any(other in given for other in group) for name in group}
     missing = [name for name in expected if name not in given and name not in covered]
     both = [name for name in expected if name in given]
-    wrong = {
-        n: (_shape(expected[n]), _shape(given[n])) for n in both if _shape(expected[n]) != _shape(given[n])
-    }
+    wrong = {n: (_shape(expected[n]), _shape(given[n])) for n in both if _shape(expected[n]) != _shape(given[n])}
     return Mismatch(
         missing={n: _shape(expected[n]) for n in missing if not is_count(n)},
         unexpected={n: _shape(tensor) for n, tensor in given.items() if n not in expected},

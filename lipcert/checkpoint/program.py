@@ -104,9 +104,7 @@ def _symbolic(program: ExportedProgram) -> bool:
     return any(_is_symbolic(size) for each in _inputs(program) for size in each.shape)
 
 
-def _example_inputs(
-    program: ExportedProgram, recorded: tuple[Any, ...] | None, source: str
-) -> tuple[Tensor, ...]:
+def _example_inputs(program: ExportedProgram, recorded: tuple[Any, ...] | None, source: str) -> tuple[Tensor, ...]:
     """The recorded inputs, or, where none are, uniform ones of the shapes that were exported."""
     expected = _inputs(program)
     if not expected or not all(isinstance(each, Tensor) for each in expected):
@@ -115,8 +113,7 @@ def _example_inputs(
         generator = torch.Generator().manual_seed(0)
         shapes = [[int(size) for size in each.shape] for each in expected]
         return tuple(
-            torch.rand(shape, generator=generator).to(each.dtype)
-            for shape, each in zip(shapes, expected, strict=True)
+            torch.rand(shape, generator=generator).to(each.dtype) for shape, each in zip(shapes, expected, strict=True)
         )
     given = pytree.tree_leaves(recorded)
     fits = len(given) == len(expected) and all(map(_fits, given, expected))

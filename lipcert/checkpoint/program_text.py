@@ -118,23 +118,12 @@ def _is_shape_node(node: ast.expr) -> bool:
         return type(node.value) is int
     if isinstance(node, ast.UnaryOp):
         return isinstance(node.op, ast.USub) and _is_shape_node(node.operand)
-    if (
-        not isinstance(node, ast.Call)
-        or not isinstance(node.func, ast.Name)
-        or node.func.id not in _SHAPE_CALLS
-    ):
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in _SHAPE_CALLS:
         return False
-    flags = all(
-        isinstance(each.value, ast.Constant) and type(each.value.value) is bool for each in node.keywords
-    )
+    flags = all(isinstance(each.value, ast.Constant) and type(each.value.value) is bool for each in node.keywords)
     if node.func.id == "Symbol":
         name = node.args[0] if len(node.args) == 1 else None
-        return (
-            flags
-            and isinstance(name, ast.Constant)
-            and isinstance(name.value, str)
-            and name.value.isidentifier()
-        )
+        return flags and isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value.isidentifier()
     return flags and all(_is_shape_node(each) for each in node.args)
 
 
@@ -149,9 +138,7 @@ def _is_tree_node(node: Any) -> bool:
         return False
     context = json.loads(node["context"]) if node["context"] is not None else None
     keys = context if isinstance(context, list) else []
-    plain = (context is None or isinstance(context, list)) and all(
-        isinstance(each, str | int) for each in keys
-    )
+    plain = (context is None or isinstance(context, list)) and all(isinstance(each, str | int) for each in keys)
     return plain and all(_is_tree_node(child) for child in node["children_spec"])
 
 

@@ -114,9 +114,7 @@ def _sniff_zip(path: Path) -> Format:
         )
     if f"{root}/data.pkl" in names:
         return Format.TORCH_ZIP
-    raise _refusal(
-        path, f"a zip archive of {', '.join(names[:4]) or 'nothing'}: no checkpoint that is known here"
-    )
+    raise _refusal(path, f"a zip archive of {', '.join(names[:4]) or 'nothing'}: no checkpoint that is known here")
 
 
 def _sniff_pickle(path: Path, head: bytes) -> Format:

@@ -12,9 +12,7 @@ from lipcert.errors import InputError, UnsupportedError
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 """The dtypes whose every value is a binary64 number."""
 
-_ADAPTER = re.compile(
-    r"(^|\.)(lora_[AB]|lora_embedding_[AB]|lora_magnitude_vector|adapter_\w+|hada_w\d|ia3_l)(\.|$)"
-)
+_ADAPTER = re.compile(r"(^|\.)(lora_[AB]|lora_embedding_[AB]|lora_magnitude_vector|adapter_\w+|hada_w\d|ia3_l)(\.|$)")
 _PACKED = re.compile(r"(^|\.)(qweight|qzeros|_packed_params\w*|absmax|quant_map|SCB)(\.|$)")
 _DENSE = "Save the weights in floating point: float64, float32, float16 or bfloat16."
 _SHOWN = 5

@@ -37,9 +37,9 @@ def verify(
         assert program is not None  # a Model is one or the other
         graph = trace(program, model.example_inputs, output=output)
         upper = check(document, graph, output, say)
-    claim = document["claim"]
+    claim, bound = document["claim"], show(ball.up(upper), ball.log10(upper))
     console().print(
-        f"[bold green]verified[/]  {claim['norm']} bound {show(ball.up(upper), ball.log10(upper))} on {claim['domain']}: "
+        f"[bold green]verified[/]  {claim['norm']} bound {bound} on {claim['domain']}: "
         f"{len(graph.nodes)} nodes, {len(document['regions'])} regions, every step proved again"
     )
 

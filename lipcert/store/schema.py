@@ -85,9 +85,7 @@ def _read(path: Path) -> str:
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
-        value = json.loads(
-            text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_without_repeats
-        )
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_without_repeats)
     except RecursionError:
         raise InputError(f"{path} is nested too deeply", hint=_HINT) from None
     except ValueError as error:  # also what the three hooks raise

@@ -16,9 +16,7 @@ from lipcert.errors import ExitCode, LipcertError
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lipcert.cli.main", *arguments]
     plain = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, env=plain, timeout=60, check=False
-    )
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=plain, timeout=60, check=False)
 
 
 @pytest.fixture
@@ -66,9 +64,7 @@ def test_each_refusal_has_a_code_of_its_own() -> None:
     "error",
     [
         MemoryError(),
-        RuntimeError(
-            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
-        ),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
     ],
 )
 def test_out_of_memory(raising, error: Exception) -> None:

@@ -16,8 +16,8 @@ from lipcert.cli import show
 HERE = Path(__file__).parent
 
 ROWS = (
-    Layer("conv2d", "features.0", "conv", (1, 8, 13, 13), 2.0, 2.0000001, 0.301029998, 5e-8, 2.0000001, 0.301029998, 0.25),
-    Layer("relu", "", "relu", (1, 8, 13, 13), None, 1.0, 0.0, None, 2.0000001, 0.301029998, 0.0),
+    Layer("conv2d", "features.0", "conv", (1, 8, 13, 13), 2.0, 2.0000001, 0.30103, 5e-8, 2.0000001, 0.30103, 0.25),
+    Layer("relu", "", "relu", (1, 8, 13, 13), None, 1.0, 0.0, None, 2.0000001, 0.30103, 0.0),
     Layer("linear", "head", "linear", (1, 10), 1e300, float("inf"), 320.5, None, float("inf"), 320.80103, 0.75),
 )
 BOUND = Bound(

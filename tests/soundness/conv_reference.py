@@ -57,9 +57,7 @@ def apply(conv: Conv, x: torch.Tensor) -> torch.Tensor:
     kernel, axes = torch.from_numpy(conv.kernel), len(conv.size)
     before = [pad for pad, _ in conv.padding]
     if conv.transposed:
-        return TRANSPOSED[axes](
-            x, kernel, None, conv.stride, before, conv.output_padding, conv.groups, conv.dilation
-        )
+        return TRANSPOSED[axes](x, kernel, None, conv.stride, before, conv.output_padding, conv.groups, conv.dilation)
     padded = F.pad(x, [pad for axis in reversed(conv.padding) for pad in axis])
     return FORWARD[axes](padded, kernel, None, conv.stride, 0, conv.dilation, conv.groups)
 

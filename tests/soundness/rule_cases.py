@@ -263,6 +263,8 @@ PARTIAL = {"log", "log1p", "sqrt", "rsqrt", "reciprocal"}
 def entrywise(draw: Draw) -> Case:
     name, whole = draw(st.sampled_from(sorted(POINTWISE))), shape(draw, 2)
     parameters = {key: draw(st.sampled_from(values)) for key, values in PARAMETERS.get(name, {}).items()}
+    if name == "leaky_relu" and draw(st.booleans()):  # a slope an entry of the last axis
+        parameters["negative_slope"] = numbers(draw, whole[-1]).clamp(-1e3, 1e3).tolist()
     known = reach(draw, whole)
     if name in PARTIAL:
         known = positive(known, draw(st.sampled_from((0.0, 0.1, 2.0))))

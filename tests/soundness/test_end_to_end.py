@@ -83,7 +83,7 @@ def cnn() -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(2, 4, 3, padding=1),
         nn.BatchNorm2d(4),
-        nn.ReLU(),
+        nn.PReLU(4),
         nn.MaxPool2d(3, 2, 1),
         nn.Conv2d(4, 4, 3, stride=2, padding=1, groups=2),
         nn.BatchNorm2d(4),
@@ -152,6 +152,8 @@ def randomised(build: Callable[[], nn.Module], seed: int) -> nn.Module:
         if isinstance(part, nn.BatchNorm2d | nn.LayerNorm):
             part.weight.data.normal_()
             part.bias.data.normal_()
+        elif isinstance(part, nn.PReLU):
+            part.weight.data.uniform_(-0.5, 1.5)
         elif isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d):
             part.weight.data *= 1.5
     return module

@@ -144,9 +144,7 @@ def ends() -> st.SearchStrategy[float]:
     ends(),
     st.tuples(st.floats(0, 1), st.floats(0, 1)),
 )
-def test_any_secant_on_any_interval(
-    case: Case, end: float, other: float, shares: tuple[float, float]
-) -> None:
+def test_any_secant_on_any_interval(case: Case, end: float, other: float, shares: tuple[float, float]) -> None:
     lo, hi = sorted(np.clip([end, other], *case.domain).tolist())
     if not case.domain[0] < lo < hi:
         return
@@ -224,9 +222,7 @@ def test_no_interval_no_bound(case: Case, wrong: tuple[float, float]) -> None:
      ("softplus", -np.inf, np.inf, (0, 1)), ("sin", -np.inf, np.inf, (-1, 1)), ("abs", -2, 2, (-1, 1)),
      ("pow", -np.inf, np.inf, (-np.inf, np.inf)), ("exp", -np.inf, np.inf, (0, np.inf))],
 )  # fmt: skip
-def test_known_constants_are_exact(
-    name: str, lo: float, hi: float, slope: tuple[float, float] | None
-) -> None:
+def test_known_constants_are_exact(name: str, lo: float, hi: float, slope: tuple[float, float] | None) -> None:
     found = POINTWISE[name].slopes(lo, hi)
     assert slope is None or found == slope
 

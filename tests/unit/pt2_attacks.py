@@ -128,16 +128,12 @@ def _from_file(module: Any, marker: Path) -> None:
 
 
 def _operator_argument(module: Any, marker: Path) -> None:
-    module["graph"]["nodes"][0]["inputs"].append(
-        {"name": "", "arg": {"as_operator": "torch.os.system"}, "kind": 1}
-    )
+    module["graph"]["nodes"][0]["inputs"].append({"name": "", "arg": {"as_operator": "torch.os.system"}, "kind": 1})
 
 
 def _shape_expression(module: Any, marker: Path) -> None:
     sizes = module["graph"]["tensor_values"]["input"]["sizes"]
-    sizes[0] = {
-        "as_expr": {"expr_str": f"__import__('pathlib').Path({str(marker)!r}).touch() or 1", "hint": None}
-    }
+    sizes[0] = {"as_expr": {"expr_str": f"__import__('pathlib').Path({str(marker)!r}).touch() or 1", "hint": None}}
 
 
 def _node_name(module: Any, marker: Path) -> None:

@@ -45,9 +45,7 @@ def test_a_name_taken_meanwhile_is_refused(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_without_hard_links_it_still_writes_and_refuses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_hard_links_it_still_writes_and_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_links(self: Path, target: Path) -> None:
         raise PermissionError(1, "Operation not permitted")
 

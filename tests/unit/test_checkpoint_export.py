@@ -47,15 +47,11 @@ def test_a_program_computes_what_the_module_computes(module: nn.Module, tmp_path
     assert model.module is None
     assert torch.equal(model.example_inputs[0], x)
     assert torch.equal(model.program.module()(x)["logits"], module(x)["logits"])
-    assert all(
-        torch.equal(tensor, module.state_dict()[name]) for name, tensor in model.program.state_dict.items()
-    )
+    assert all(torch.equal(tensor, module.state_dict()[name]) for name, tensor in model.program.state_dict.items())
 
 
 def test_nodes_keep_their_module_paths(module: nn.Module, tmp_path: Path) -> None:
-    model = checkpoint.load(
-        save(torch.export.export(module, (torch.rand(1, 1, 8, 8),)), tmp_path / "model.pt2")
-    )
+    model = checkpoint.load(save(torch.export.export(module, (torch.rand(1, 1, 8, 8),)), tmp_path / "model.pt2"))
     assert model.program is not None
     paths = {
         node.name: [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
@@ -74,9 +70,7 @@ def test_a_symbolic_batch_becomes_a_batch_of_one(module: nn.Module, tmp_path: Pa
     torch.testing.assert_close(model.program.module()(x[:1])["logits"], module(x)["logits"][:1])
 
 
-@pytest.mark.parametrize(
-    "text", ["s0 +", "9**9**9", "(" * 5000, "f(1)", "Symbol('a b')", "Integer(x)", "1.5", "'s0'"]
-)
+@pytest.mark.parametrize("text", ["s0 +", "9**9**9", "(" * 5000, "f(1)", "Symbol('a b')", "Integer(x)", "1.5", "'s0'"])
 def test_a_symbolic_size_is_sums_and_products_of_names(text: str, module: nn.Module, tmp_path: Path) -> None:
     entries, path = pt2_attacks.sound(), tmp_path / "model.pt2"
     size = {"as_expr": {"expr_str": text, "hint": {"as_int": 1}}}
@@ -165,9 +159,7 @@ def test_code_in_an_archive_is_refused_and_not_run(name: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "entry", ["serialized_state_dict.pt", "serialized_constants.pt", "serialized_example_inputs.pt"]
 )
-def test_code_in_an_older_archive_is_refused_and_not_run(
-    entry: str, module: nn.Module, tmp_path: Path
-) -> None:
+def test_code_in_an_older_archive_is_refused_and_not_run(entry: str, module: nn.Module, tmp_path: Path) -> None:
     marker, path = tmp_path / "marker", tmp_path / "model.pt2"
     entries = legacy_entries(module, torch.rand(1, 1, 8, 8)) | {entry: pt2_attacks.torch_pickle(marker)}
     pt2_attacks.write(entries, path, root="")
@@ -272,13 +264,9 @@ def test_a_program_takes_no_arch_and_no_input(module: nn.Module, tmp_path: Path)
 def test_a_gpu_program_is_read_onto_the_cpu(tmp_path: Path) -> None:
     entries, path = pt2_attacks.sound(), tmp_path / "model.pt2"
     for name in (pt2_attacks.PROGRAM, pt2_attacks.WEIGHTS):
-        entries[name] = entries[name].replace(
-            b'{"type": "cpu", "index": null}', b'{"type": "cuda", "index": 0}'
-        )
+        entries[name] = entries[name].replace(b'{"type": "cpu", "index": null}', b'{"type": "cuda", "index": 0}')
     pt2_attacks.write(entries, path)
     model = checkpoint.load(path)
     assert model.program is not None
     assert {tensor.device.type for tensor in model.program.state_dict.values()} == {"cpu"}
-    assert {node.meta["val"].device.type for node in model.program.graph.find_nodes(op="placeholder")} == {
-        "cpu"
-    }
+    assert {node.meta["val"].device.type for node in model.program.graph.find_nodes(op="placeholder")} == {"cpu"}

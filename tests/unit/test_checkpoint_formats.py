@@ -63,9 +63,7 @@ def arch(tmp_path: Path) -> str:
 def weights() -> dict[str, Tensor]:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.BatchNorm1d(3), nn.Linear(3, 2))
-    return {
-        name: torch.rand_like(t) if t.is_floating_point() else t for name, t in module.state_dict().items()
-    }
+    return {name: torch.rand_like(t) if t.is_floating_point() else t for name, t in module.state_dict().items()}
 
 
 def assert_holds(model: checkpoint.Model, weights: Mapping[str, Tensor]) -> None:
@@ -132,9 +130,7 @@ WRAPPINGS: dict[str, tuple[Callable[[dict[str, Tensor]], Any], tuple[str, ...]]]
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 @pytest.mark.parametrize("name", WRAPPINGS)
-def test_a_wrapped_state_dict(
-    name: str, legacy: bool, arch: str, weights: dict[str, Tensor], tmp_path: Path
-) -> None:
+def test_a_wrapped_state_dict(name: str, legacy: bool, arch: str, weights: dict[str, Tensor], tmp_path: Path) -> None:
     wrap, unwrapped = WRAPPINGS[name]
     path = tmp_path / "model.bin"
     torch.save(wrap(weights), path, _use_new_zipfile_serialization=not legacy)
@@ -154,16 +150,12 @@ def test_two_sets_of_weights_that_fit_are_not_chosen_between(
         checkpoint.load(tmp_path / "m.pt", arch=f"{arch}:net")
 
 
-def test_safetensors_are_read_whatever_they_are_called(
-    arch: str, weights: dict[str, Tensor], tmp_path: Path
-) -> None:
+def test_safetensors_are_read_whatever_they_are_called(arch: str, weights: dict[str, Tensor], tmp_path: Path) -> None:
     save_file(weights, tmp_path / "model.pt")
     assert_holds(checkpoint.load(tmp_path / "model.pt", arch=f"{arch}:net"), weights)
 
 
-def test_compressed_archives_are_read_and_not_mapped(
-    arch: str, weights: dict[str, Tensor], tmp_path: Path
-) -> None:
+def test_compressed_archives_are_read_and_not_mapped(arch: str, weights: dict[str, Tensor], tmp_path: Path) -> None:
     torch.save(weights, tmp_path / "stored.pt")
     with (
         zipfile.ZipFile(tmp_path / "stored.pt") as stored,
@@ -204,9 +196,7 @@ def test_one_name_of_tied_weights_is_enough(kept: str, arch: str, tmp_path: Path
 def test_safetensors_that_dropped_a_tied_name_load(arch: str, tmp_path: Path) -> None:
     module = checkpoint.arch.build(f"{arch}:tied")[0]
     save_model(module, str(tmp_path / "m.safetensors"))
-    assert_tied(
-        checkpoint.load(tmp_path / "m.safetensors", arch=f"{arch}:tied"), module.state_dict()["encode.weight"]
-    )
+    assert_tied(checkpoint.load(tmp_path / "m.safetensors", arch=f"{arch}:tied"), module.state_dict()["encode.weight"])
 
 
 def test_tied_names_that_contradict_each_other_are_refused(arch: str, tmp_path: Path) -> None:

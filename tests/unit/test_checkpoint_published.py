@@ -9,9 +9,7 @@ from lipcert import checkpoint
 from lipcert.errors import UsageError
 
 FOLDER = Path(os.environ.get("LIPCERT_CHECKPOINTS", "/nonexistent"))
-FILES = sorted(
-    path.name for path in FOLDER.glob("*") if path.suffix in {".pth", ".pt", ".ckpt", ".model", ".th"}
-)
+FILES = sorted(path.name for path in FOLDER.glob("*") if path.suffix in {".pth", ".pt", ".ckpt", ".model", ".th"})
 
 
 @pytest.mark.skipif(not FILES, reason="LIPCERT_CHECKPOINTS names no folder of checkpoints")

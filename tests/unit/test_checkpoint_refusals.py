@@ -154,9 +154,7 @@ def test_a_small_tensor_that_claims_to_be_huge_is_not_filled(tmp_path: Path, arc
         checkpoint.load(tmp_path / "m.pt", arch=arch)
 
 
-def test_more_than_there_is_memory_is_refused(
-    arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_than_there_is_memory_is_refused(arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save(weights(), tmp_path / "mapped.pt")
     torch.save(weights(), tmp_path / "read.pt", _use_new_zipfile_serialization=False)
     torch.save({name: t.bfloat16() for name, t in weights().items()}, tmp_path / "widened.pt")
@@ -189,9 +187,7 @@ class EvilSystem(Evil):
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 @pytest.mark.parametrize("evil", [Evil, EvilSystem])
-def test_a_pickle_with_code_is_refused_and_not_run(
-    evil: type[Evil], legacy: bool, arch: str, tmp_path: Path
-) -> None:
+def test_a_pickle_with_code_is_refused_and_not_run(evil: type[Evil], legacy: bool, arch: str, tmp_path: Path) -> None:
     marker, path = tmp_path / "marker", tmp_path / "m.pt"
     torch.save({"state_dict": weights(), "x": evil(marker)}, path, _use_new_zipfile_serialization=not legacy)
     with pytest.raises(InputError, match="Nothing was executed") as refusal:
@@ -223,9 +219,7 @@ def test_every_misfit_is_listed_with_the_nearest_name_first(arch: str, tmp_path:
     assert "(at state_dict)" in lines[0]
     assert lines[1].startswith("  missing in the file: 2.weight (2, 3); nearest in the file: 2.wieght (2, 3)")
     assert lines[2].startswith("  missing in the file: 0.bias (3,)")
-    assert {"  unknown to the network: 2.wieght (2, 3)", "  unknown to the network: unrelated (3,)"} <= set(
-        lines
-    )
+    assert {"  unknown to the network: 2.wieght (2, 3)", "  unknown to the network: unrelated (3,)"} <= set(lines)
     assert lines[-1] == "  other shape: 0.weight is (3, 4) in the network and (3, 5) in the file"
 
 
@@ -281,9 +275,7 @@ def test_a_quantised_tensor_is_refused_by_name(arch: str, tmp_path: Path) -> Non
 
 
 def test_an_adapter_is_named_before_an_architecture_is_asked_for(tmp_path: Path) -> None:
-    (tmp_path / "adapter_model.safetensors").write_bytes(
-        safetensors_bytes({"a.lora_A.weight": torch.ones(1, 4)})
-    )
+    (tmp_path / "adapter_model.safetensors").write_bytes(safetensors_bytes({"a.lora_A.weight": torch.ones(1, 4)}))
     with pytest.raises(InputError, match="Merge first"):
         checkpoint.load(tmp_path / "adapter_model.safetensors")
 
@@ -370,9 +362,7 @@ def test_a_false_recipe_is_refused(name: str, tmp_path: Path) -> None:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_damage_anywhere_is_a_refusal_and_never_a_crash(
-    data: st.DataObject, arch: str, tmp_path: Path
-) -> None:
+def test_damage_anywhere_is_a_refusal_and_never_a_crash(data: st.DataObject, arch: str, tmp_path: Path) -> None:
     originals = [
         saved(weights()),
         saved(weights(), _use_new_zipfile_serialization=False),

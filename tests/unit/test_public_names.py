@@ -41,7 +41,5 @@ def test_heavy_modules_wait_until_they_are_used(module: str) -> None:
         "safetensors",
     }
     program = f"import sys, {module}; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    ).stdout
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert not heavy & set(loaded.split())

@@ -302,6 +302,14 @@ def test_rms_norm_without_eps_takes_that_of_the_type_it_computes_in(dtype: torch
     torch.testing.assert_close(graph(tiny)[0].to(dtype), F.rms_norm(tiny, (6,)))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_nearest_neighbours_are_those_of_the_type_that_is_computed_in(dtype: torch.dtype) -> None:
+    """2 → 82: float32 rounds to another neighbour than float64, which changes the norm."""
+    x = torch.rand(1, 1, 2).to(dtype)
+    graph = graph_of(Lambda(lambda x: F.interpolate(x, size=82)), x)
+    assert torch.equal(graph(x)[0].to(dtype), F.interpolate(x, size=82))
+
+
 def test_weights_that_are_computed_count_as_computed() -> None:
     network = nn.Sequential(
         nn.utils.parametrizations.weight_norm(nn.Linear(6, 6)),

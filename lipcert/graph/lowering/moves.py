@@ -9,6 +9,8 @@ from torch.fx import Node as FxNode
 from lipcert.graph.lowering.state import Lower, Lowering, numbered, reshaped
 from lipcert.rules.types import Node
 
+_FLOAT32_INTEGERS = 2**24
+
 
 def same(state: Lowering, fx: FxNode, path: str) -> str | None:
     """Identity over the reals: clone, alias."""
@@ -38,20 +40,25 @@ def filled(state: Lowering, fx: FxNode, path: str) -> str | None:
     return None
 
 
-def move(*, fill_at: int | None = None, index_at: int | None = None) -> Lower:
+def move(*, fill_at: int | None = None, index_at: int | None = None, rounds: bool = False) -> Lower:
     """Any operation whose outputs are entries of its inputs or constants.
 
     It is run twice: on the numbers 1, 2, … of the activations' entries (constants: 0), which
     gives the index map, and on zeros (constants: themselves), which gives what is added.
     fill_at: position of a scalar that fills entries. index_at: of indices or a mask, which stay.
+    rounds: which entry is taken depends on rounding (nearest neighbours): run as the network is, in float32
+    also where it has 16 bits, as torch does.
     """
 
     def lower(state: Lowering, fx: FxNode, path: str) -> str | None:
         nodes = _dynamic(state, fx)
+        single = rounds and fx.meta["val"].dtype != torch.float64
         numbers, start = {}, 1
         for node in nodes:
-            numbers[node.name] = (numbered(node) + start).double()
+            numbers[node.name] = (numbered(node) + start).to(torch.float32 if single else torch.float64)
             start += node.size
+        if single and start > _FLOAT32_INTEGERS:
+            return "more entries than float32 can number"
         zeros = {name: torch.zeros_like(value) for name, value in numbers.items()}
         run = _Run(state, fx, fill_at, index_at)
         return _emit(state, fx, path, nodes, run(numbers, constants=False), run(zeros, constants=True))

@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, export
 
-from lipcert.errors import InputError, LipcertError, UnsupportedError, UsageError
+from lipcert.errors import InputError, LipcertError, UnsupportedError, UsageError, ViolationError
 from lipcert.graph.capture import capture, lower, trace
 from lipcert.graph.graph import Graph
+from lipcert.graph.lowering.table import LOWER
 from lipcert.graph.program import find_output, functional
 
 IMAGE, ROW = torch.rand(1, 4, 6, 6), torch.rand(1, 6)
@@ -308,6 +309,23 @@ def test_nearest_neighbours_are_those_of_the_type_that_is_computed_in(dtype: tor
     x = torch.rand(1, 1, 2).to(dtype)
     graph = graph_of(Lambda(lambda x: F.interpolate(x, size=82)), x)
     assert torch.equal(graph(x)[0].to(dtype), F.interpolate(x, size=82))
+
+
+def test_a_wrong_lowering_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {**LOWER, "aten.leaky_relu.default": LOWER["aten.relu.default"]}  # the same where x >= 0
+    monkeypatch.setattr("lipcert.graph.capture.LOWER", wrong)
+    assert "does not compute" in refusal(ViolationError, nn.Sequential(nn.LeakyReLU()), torch.rand(1, 6))
+
+
+def test_a_chaotic_network_is_no_wrong_lowering() -> None:
+    """Sines of large arguments: float32 and float64 have nothing in common after five layers."""
+    torch.manual_seed(0)
+    layers = [part for _ in range(5) for part in (nn.Linear(32, 32), Lambda(lambda x: torch.sin(200 * x)))]
+    network = nn.Sequential(*layers).eval()
+    x = torch.rand(1, 32)
+    graph = graph_of(network, x)
+    assert not torch.allclose(graph(x)[0].float(), network(x), atol=0.1)
+    torch.testing.assert_close(graph(x)[0], network.double()(x.double()).detach(), rtol=1e-4, atol=1e-4)
 
 
 def test_weights_that_are_computed_count_as_computed() -> None:

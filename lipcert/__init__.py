@@ -19,20 +19,24 @@ from lipcert.errors import (
 if TYPE_CHECKING:
     from lipcert.bounds.engine import bound
     from lipcert.bounds.result import Bound, Status
+    from lipcert.checkpoint.examples import Ids
     from lipcert.checkpoint.load import load
-    from lipcert.norms.norm import L2, LINF, Norm
-    from lipcert.rules.domain import Box, Everywhere
+    from lipcert.norms.norm import L2, LINF, TOKEN_L2, TOKEN_RMS, Norm
+    from lipcert.rules.domain import Box, Everywhere, Vocabulary
 
 __version__ = "0.1.0"
 
 __all__ = [
     "L2",
     "LINF",
+    "TOKEN_L2",
+    "TOKEN_RMS",
     "Bound",
     "Box",
     "Everywhere",
     "ExitCode",
     "GateError",
+    "Ids",
     "InputError",
     "LipcertError",
     "Norm",
@@ -43,6 +47,7 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "ViolationError",
+    "Vocabulary",
     "__version__",
     "bound",
     "load",
@@ -52,7 +57,11 @@ __all__ = [
 _LAZY = {
     "L2": "lipcert.norms.norm",
     "LINF": "lipcert.norms.norm",
+    "TOKEN_L2": "lipcert.norms.norm",
+    "TOKEN_RMS": "lipcert.norms.norm",
     "Norm": "lipcert.norms.norm",
+    "Ids": "lipcert.checkpoint.examples",
+    "Vocabulary": "lipcert.rules.domain",
     "Bound": "lipcert.bounds.result",
     "Status": "lipcert.bounds.result",
     "Box": "lipcert.rules.domain",

@@ -9,6 +9,7 @@ from torch import nn
 
 from lipcert.architectures.cnn import CNNArguments, cnn
 from lipcert.architectures.mlp import MLPArguments, mlp
+from lipcert.architectures.transformer import GPT, Encoder, EncoderArguments, GPTArguments
 from lipcert.errors import InputError
 
 
@@ -22,6 +23,8 @@ class Architecture(NamedTuple):
 ARCHITECTURES: dict[str, Architecture] = {
     "mlp": Architecture(MLPArguments, mlp),
     "cnn": Architecture(CNNArguments, cnn),
+    "gpt": Architecture(GPTArguments, GPT),
+    "encoder": Architecture(EncoderArguments, Encoder),
 }
 
 

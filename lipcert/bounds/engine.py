@@ -1,7 +1,7 @@
 """`lipcert.bound`: from a network to a proved bound, a measured one beside it, and a certificate."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from flint import arb
@@ -10,39 +10,43 @@ from torch.export import ExportedProgram
 
 from lipcert.bounds.layers import layer_table
 from lipcert.bounds.measure import Measured, measure
-from lipcert.bounds.regions import find_regions, folded_steps
+from lipcert.bounds.points import points_of
+from lipcert.bounds.regions import attention_regions, find_regions, folded_steps
 from lipcert.bounds.result import Bound, Region, Status
 from lipcert.bounds.search import SearchProver
-from lipcert.certificate.document import ROOM, Claim, compose
-from lipcert.certificate.prove import Progress, Step, prove, reaches, silent
+from lipcert.certificate.document import ROOM, Claim, asked, compose, through
+from lipcert.certificate.prove import Progress, Proof, Step, prove, route, silent, total, values
 from lipcert.errors import UsageError, ViolationError
 from lipcert.graph.capture import capture, trace
 from lipcert.graph.graph import Graph
 from lipcert.norms import ball
-from lipcert.norms.norm import NORMS, Norm
-from lipcert.rules.domain import Box, Domain, Everywhere
+from lipcert.norms.norm import L2, NORMS, Norm
+from lipcert.rules.domain import Domain, Everywhere, Vocabulary
 from lipcert.rules.regions.table import key_of
-
-_EVERYWHERE = Everywhere()
+from lipcert.rules.types import Fact
 
 
 def bound(
     model: nn.Module | ExportedProgram,
     example_inputs: Tensor | Sequence[Tensor],
     *,
-    norm: str | Norm = "l2",
-    domain: Domain = _EVERYWHERE,
+    norm: str | Norm | None = None,
+    domain: Domain | None = None,
+    source: str = "",
     output: str = "",
     seconds: float = 10.0,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Bound:
-    """Prove how far the output can move for a move of the first input.
+    """Prove how far the output can move for a move of the source.
 
-    model: in eval mode. example_inputs: each with a leading batch axis of 1; their shapes belong to the claim,
-    and the values of all but the first. norm: "l2" or "linf", at the input and at the output.
-    domain: where x and x' lie, in the units of the first input. output: the name of one of several.
-    seconds: at most this long for the measured lower bound, and for the search over each region.
+    model: in eval mode. example_inputs: each with a leading batch axis of 1; their shapes belong to the claim, and
+    the values of all but the first. norm: "l2", "linf", "token-l2" or "token-rms", at source and output; left out,
+    l2, and from an embedding token-l2. domain: where x and x' lie, in the units of the source; left out, everywhere,
+    and from an embedding all sequences of its vocabulary. source: "" for the first input (of token ids: what their
+    embedding returns), "embedding", or the path of the module whose output is perturbed.
+    output: the name of one of several.
+    seconds: at most this long for the measured lower bound, and for the search over all regions.
 
     Raises UnsupportedError where an operation has no rule or no finite bound on the domain (all of them named),
     ViolationError where a measurement beats the bound.
@@ -50,8 +54,10 @@ def bound(
     inputs = (example_inputs,) if isinstance(example_inputs, Tensor) else tuple(example_inputs)
     progress("capturing the network", 0, 0)
     program = capture(model, inputs) if isinstance(model, nn.Module) else model
-    graph = trace(program, inputs, output=output)
-    return bound_graph(graph, _norm(norm), domain, output=output, seconds=seconds, seed=seed, progress=progress)
+    graph = trace(program, inputs, output=output, source=source)
+    norm = _norm(norm or ("l2" if graph.table is None else "token-l2"))
+    domain = domain or (Everywhere() if graph.table is None else Vocabulary())
+    return bound_graph(graph, norm, domain, output=output, seconds=seconds, seed=seed, progress=progress)
 
 
 def bound_graph(
@@ -59,27 +65,41 @@ def bound_graph(
 ) -> Bound:
     """`bound` for a network that is already a graph."""
     started = time.monotonic()
-    progress("bounding values", 0, 0)
-    reach = reaches(graph, domain)
-    prover = SearchProver(seconds)
-    plain = prove(graph, norm, reach, [], prover, progress).facts
-    steps = [*find_regions(graph, reach, norm), *(folded_steps(graph) if norm.inner == 2 else [])]
-    proof = prove(graph, norm, reach, steps, prover, progress)
-    facts, used = proof.facts, proof.used
+    prover, walked = SearchProver(seconds), route(graph, norm).norm
+    attention = attention_regions(graph) if walked.by_token else []
+    known = values(graph, norm, domain, attention, prover, progress)
+    plain = prove(graph, walked, known, [], prover, progress).facts
+    steps = _steps(graph, walked, known, attention)
+    prover.share(len(steps))
+    proof = prove(graph, walked, known, steps, prover, progress)
     measured = _measure(graph, norm, domain, seconds, seed, progress)
-    upper, product = facts[graph.output].gain, plain[graph.output].gain
+    upper, product = (total(graph, norm, facts) for facts in (proof.facts, plain))
     _require_above(upper, measured)
-    claim = Claim(norm.name, str(domain), graph.source, output, graph.nodes[graph.source].shape)
-    regions = tuple(
-        Region(s.region.entry, s.region.exit, s.method, facts[s.region.exit].gain / facts[s.region.entry].gain,
-               plain[s.region.exit].gain / plain[s.region.entry].gain) for s in used
+    claim = Claim(
+        norm.name, str(domain), graph.source, output, graph.nodes[graph.source].shape, asked(graph),
+        through(graph, norm.name),
     )  # fmt: skip
-    witnesses = {key: value for key, value in prover.witnesses.items() if _needed(key, graph, used)}
+    kept = [step for step in steps if step in proof.used or step in attention]
+    witnesses = {key: value for key, value in prover.witnesses.items() if _needed(key, graph, kept)}
     return Bound(
         Status.PROVED, claim, upper * ROOM, measured.ratio, product,
-        tuple(layer_table(graph, norm, facts, product, prover)), regions,
-        compose(claim, graph, facts, used, witnesses), time.monotonic() - started,
+        tuple(layer_table(graph, walked, proof.facts, plain[graph.output].gain, prover)), _regions(proof, plain),
+        compose(claim, upper * ROOM, graph, proof.facts, kept, witnesses), time.monotonic() - started,
     )  # fmt: skip
+
+
+def _steps(graph: Graph, norm: Norm, known: Mapping[str, Fact], attention: list[Step]) -> list[Step]:
+    folded = folded_steps(graph) if norm == L2 else []
+    return [*attention, *find_regions(graph, known, norm, attention), *folded]
+
+
+def _regions(proof: Proof, plain: Mapping[str, Fact]) -> tuple[Region, ...]:
+    facts, found = proof.facts, []
+    for step, whole in proof.used.items():
+        entry, exit_ = step.region.entry, step.region.exit
+        gain, product = (part[exit_].gain / part[entry].gain for part in (facts, plain))
+        found.append(Region(entry, exit_, step.method, gain, product, whole.paths))
+    return tuple(found)
 
 
 def _norm(norm: str | Norm) -> Norm:
@@ -91,7 +111,7 @@ def _norm(norm: str | Norm) -> Norm:
 
 
 def _needed(key: str, graph: Graph, used: Sequence[Step]) -> bool:
-    return key in graph.nodes or key in {key_of(step.region, step.method) for step in used}
+    return key.partition(", ")[0] in {*graph.nodes, *(key_of(step.region, step.method) for step in used)}
 
 
 def _require_above(upper: arb, measured: Measured) -> None:
@@ -107,25 +127,13 @@ def _measure(graph: Graph, norm: Norm, domain: Domain, seconds: float, seed: int
     progress("measuring a lower bound", 0, 0)
     shape = graph.nodes[graph.source].shape[1:] or (1,)
 
-    def flat(x: Tensor) -> Tensor:  # numbers without axes, in or out, are vectors of one
-        return graph(x).reshape(len(x), -1)
+    def output(x: Tensor) -> Tensor:  # numbers without axes, in or out, are vectors of one
+        y = graph(x)
+        return y if y.dim() > 1 else y.reshape(len(x), 1)
 
-    def sample(count: int, generator: torch.Generator) -> Tensor:
-        if isinstance(domain, Everywhere):
-            return torch.randn(count, *shape, generator=generator, dtype=torch.float64)
-        return project(lo + (hi - lo) * torch.rand(count, *shape, generator=generator, dtype=torch.float64))
-
-    def project(x: Tensor) -> Tensor:
-        return x if isinstance(domain, Everywhere) else x.clamp(lo, hi)
-
-    lo, hi = _inside(domain) if isinstance(domain, Box) else (0.0, 1.0)
+    points = points_of(domain, graph.nodes[graph.source].shape, norm, graph.table)
     example = torch.zeros(1, *shape, dtype=torch.float64)
     return measure(
-        flat, example, norm, norm, sample, project, seconds, seed, progress=lambda doing: progress(doing, 0, 0)
-    )
-
-
-def _inside(domain: Box) -> tuple[float, float]:
-    """Floats within the box proper, which lies within the ball round it."""
-    low, high = (ball.rational(end.numerator, end.denominator) for end in (domain.low, domain.high))
-    return ball.up(low), ball.down(high)
+        output, example, norm, norm, points.sample, points.project, seconds, seed,
+        progress=lambda doing: progress(doing, 0, 0),
+    )  # fmt: skip

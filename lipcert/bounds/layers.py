@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from lipcert.rules.affine import conv_of, weight_matrix
 from lipcert.rules.regions.table import RegionProver
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Fact, Node
+from lipcert.rules.walk import gain
 
 MOVES = frozenset({"reshape", "gather"})
 """Operations left out of the table where they multiply nothing."""
@@ -57,9 +58,7 @@ def layer_table(graph: Graph, norm: Norm, facts: Mapping[str, Fact], product: ar
     for node in graph.nodes.values():
         if node.op == "input":
             continue
-        unit = [Fact(arb(1), facts[name].reach) for name in node.inputs]
-        alone = RULES[node.op].gain(node, norm, unit, prover)
-        assert alone is not None  # the walk has just bounded it
+        alone = gain(node, norm, [replace(facts[name], gain=arb(1)) for name in node.inputs], prover)
         if node.op not in MOVES or alone != 1:
             rows.append(_row(node, norm, alone, facts[node.name], product))
     return rows

@@ -1,6 +1,7 @@
 """What `lipcert.bound` returns: the claim, its status, the numbers, and the table a layer."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Context
 from enum import StrEnum
@@ -29,13 +30,17 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Region:
-    """Part of the network bounded as a whole. gain: from entry to exit. product: of its layers' norms."""
+    """Part of the network bounded as a whole. gain: from entry to exit. product: of its layers' norms.
+
+    paths: what the gain is made of, such as the value and the softmax path of attention.
+    """
 
     entry: str
     exit: str
     method: str
     gain: arb
     product: arb
+    paths: Mapping[str, arb] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,8 @@ class Bound:
             "layers": [row.to_json() for row in self.rows],
             "regions": [
                 {"entry": r.entry, "exit": r.exit, "method": r.method, "gain": ball.to_text(r.gain),
-                 "product": ball.to_text(r.product)} for r in self.regions
+                 "product": ball.to_text(r.product),
+                 "paths": {name: ball.to_text(value) for name, value in r.paths.items()}} for r in self.regions
             ],
             "weights_sha256": self.certificate["weights_sha256"],
             "versions": self.certificate["versions"],
@@ -106,10 +112,12 @@ class Bound:
 
 def sentence(claim: Claim, upper: float, log10_upper: float) -> str:
     """The claim in one line."""
-    value = show(upper, log10_upper)
+    value, shape = show(upper, log10_upper), "×".join(map(str, claim.shape))
+    way = f" (through {claim.through})" if claim.through else ""
+    start = f"from {claim.module} {shape}" if claim.module else f"input {shape}"
     return (
-        f"|f(x) - f(x')| <= {value} |x - x'| in {claim.norm}, for x, x' in {claim.domain}, "
-        f"{claim.arithmetic} arithmetic, input {'×'.join(map(str, claim.shape))}"
+        f"|f(x) - f(x')| <= {value} |x - x'| in {claim.norm}{way}, for x, x' in {claim.domain}, "
+        f"{claim.arithmetic} arithmetic, {start}"
     )
 
 

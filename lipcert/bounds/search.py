@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+import torch
 from flint import arb
-from jaxtyping import Float
+from torch import Tensor
 
+from lipcert.bounds.balance import balance
 from lipcert.bounds.multipliers import search_multipliers
 from lipcert.certificate.document import describe_multipliers
 from lipcert.norms.conv import Conv
+from lipcert.norms.dense import Matrix
 from lipcert.norms.search import ProvedNorm, conv_norm, spectral_norm
 from lipcert.rules.regions.increments import Increments
 
@@ -17,15 +19,19 @@ from lipcert.rules.regions.increments import Increments
 class SearchProver:
     """Each key is proved once a run. witnesses: what a certificate stores, as JSON values.
 
-    seconds: how long to look for the multipliers of one region.
+    seconds: how long to look for the multipliers of all regions together.
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self._seconds, self._regions = seconds, 1
         self._proved: dict[str, arb | None] = {}
         self.witnesses: dict[str, Any] = {}
 
-    def spectral(self, key: str, matrix: Float[np.ndarray, "m n"]) -> arb:
+    def share(self, regions: int) -> None:
+        """Among how many regions the seconds are shared."""
+        self._regions = max(regions, 1)
+
+    def spectral(self, key: str, matrix: Matrix) -> arb:
         return self._norm(key, lambda: spectral_norm(matrix))
 
     def conv(self, key: str, conv: Conv) -> arb:
@@ -33,11 +39,16 @@ class SearchProver:
 
     def multipliers(self, key: str, work: Increments) -> arb | None:
         if key not in self._proved:
-            found = search_multipliers(work, self._seconds)
+            found = search_multipliers(work, self._seconds / self._regions)
             self._proved[key] = None if found is None else found[1]
             if found is not None:
                 self.witnesses[key] = describe_multipliers(found[0])
         return self._proved[key]
+
+    def scaling(self, key: str, left: Tensor, right: Tensor) -> Tensor:
+        if key not in self.witnesses:
+            self.witnesses[key] = {"values": [balance(left, right).tolist()]}
+        return torch.tensor(self.witnesses[key]["values"][0], dtype=torch.float64)
 
     def _norm(self, key: str, prove: Callable[[], ProvedNorm]) -> arb:
         if key not in self._proved:

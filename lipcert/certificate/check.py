@@ -4,32 +4,25 @@ Trusted: capture and lowering, the norms' proofs, the rules' proving halves, and
 nothing, caches nothing, and imports nothing that a certificate names.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import torch
 from flint import arb
-from jaxtyping import Float
 
-from lipcert.certificate.document import beyond, describe_node, hashes, outside
-from lipcert.certificate.prove import Progress, Step, prove, reaches, silent
-from lipcert.errors import LipcertError, RejectedError, UnsupportedError
+from lipcert.certificate.document import asked, beyond, describe_node, hashes, outside, through
+from lipcert.certificate.prove import Progress, Step, prove, route, silent, total, values
+from lipcert.errors import RejectedError, UnsupportedError
 from lipcert.graph.graph import Graph
 from lipcert.norms import ball
 from lipcert.norms.conv import Conv, prove_conv
-from lipcert.norms.dense import prove_by_residual
+from lipcert.norms.dense import Matrix, prove_by_residual
 from lipcert.norms.norm import NORMS
-from lipcert.rules.domain import Box, Domain, Everywhere
+from lipcert.rules.domain import Domain, from_text
 from lipcert.rules.regions.increments import Increments
 from lipcert.rules.regions.multipliers import Multipliers, prove_multipliers
-from lipcert.rules.regions.region import is_member, region_between
+from lipcert.rules.regions.region import region_between
 from lipcert.rules.regions.table import METHODS
-from lipcert.rules.types import Reach
-
-_BOX = re.compile(r"box:(?P<low>-?[0-9/]+),(?P<high>-?[0-9/]+)(\+(?P<radius>[0-9/]+))?")
 
 
 class WitnessProver:
@@ -38,7 +31,7 @@ class WitnessProver:
     def __init__(self, witnesses: Mapping[str, Any]) -> None:
         self._witnesses = witnesses
 
-    def spectral(self, key: str, matrix: Float[np.ndarray, "m n"]) -> arb:
+    def spectral(self, key: str, matrix: Matrix) -> arb:
         return self._require(key, prove_by_residual(matrix, float(self._witness(key)["shift"])))
 
     def conv(self, key: str, conv: Conv) -> arb:
@@ -49,6 +42,9 @@ class WitnessProver:
         values = tuple(torch.tensor(value, dtype=torch.float64) for value in stored["values"])
         witness = Multipliers(values, float(stored["square"]), float(stored["cushion"]))
         return self._require(key, prove_multipliers(work, witness))
+
+    def scaling(self, key: str, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return torch.tensor(self._witness(key)["values"][0], dtype=torch.float64)
 
     def _witness(self, key: str) -> Mapping[str, Any]:
         if key not in self._witnesses:
@@ -70,20 +66,22 @@ def check(document: Mapping[str, Any], graph: Graph, output: str, progress: Prog
     """
     claim = document["claim"]
     _require_same_graph(document, graph, output)
-    reach = reaches(graph, _domain(claim["domain"]))
-    _require_facts(document["facts"], reach, outside)
-    steps = [_step(graph, reach, region) for region in document["regions"]]
+    norm, prover = NORMS[claim["norm"]], WitnessProver(document["witnesses"])
+    steps = [_step(graph, region) for region in document["regions"]]
     if len(set(steps)) < len(steps):
         raise RejectedError("regions: the same one stands there twice")
     try:
-        proof = prove(graph, NORMS[claim["norm"]], reach, steps, WitnessProver(document["witnesses"]), progress)
+        known = values(graph, norm, _domain(claim["domain"]), steps, prover, progress)
+        _require_facts(document["facts"], known, outside)
+        proof = prove(graph, route(graph, norm).norm, known, steps, prover, progress)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RejectedError(f"witnesses: malformed ({error})") from error
     except UnsupportedError as error:
         raise RejectedError(f"claim.domain: {claim['domain']} gives no finite bound\n{error.message}") from error
     _require_facts(document["facts"], {name: fact.gain for name, fact in proof.facts.items()}, beyond)
-    if document["upper"] != document["facts"][graph.output]["gain"]:
-        raise RejectedError(f"upper: {document['upper']} is not the gain of the output {graph.output}")
+    problem = beyond(total(graph, norm, proof.facts), {"gain": document["upper"]})
+    if problem:
+        raise RejectedError(f"upper: {problem}")
     return ball.from_text(document["upper"])
 
 
@@ -108,6 +106,8 @@ def _require_same_graph(document: Mapping[str, Any], graph: Graph, output: str) 
         "claim.norm": (claim["norm"], claim["norm"] if claim["norm"] in NORMS else f"one of {list(NORMS)}"),
         "claim.arithmetic": (claim["arithmetic"], "real"),
         "claim.source": (claim["source"], graph.source),
+        "claim.module": (claim["module"], asked(graph)),
+        "claim.through": (claim["through"], through(graph, claim["norm"])),
         "claim.output": (claim["output"], output),
         "claim.shape": (claim["shape"], list(graph.nodes[graph.source].shape)),
     }
@@ -139,28 +139,20 @@ def _difference(stated: Any, found: Any) -> str:
     return f"the certificate says {stated}, the network says {found}"
 
 
-def _step(graph: Graph, reach: Mapping[str, Reach], stated: Mapping[str, Any]) -> Step:
-    """The region between the stated ends, with members found here, each of a kind that regions admit."""
+def _step(graph: Graph, stated: Mapping[str, Any]) -> Step:
+    """The region between the stated ends, with members found here; its method decides whether it can be bounded."""
     entry, exit_, method = stated["entry"], stated["exit"], stated["method"]
     where = f"regions: {entry} → {exit_}"
     if entry not in graph.nodes or exit_ not in graph.nodes or method not in METHODS:
         raise RejectedError(f"{where}: unknown node or method {method!r}")
     region = region_between(graph.nodes, entry, exit_)
-    if region is None or not all(is_member(graph.nodes[name], reach) for name in region.members):
+    if region is None:
         raise RejectedError(f"{where}: these nodes cannot be bounded as a whole")
     return Step(region, method)
 
 
 def _domain(text: str) -> Domain:
-    """Read what `str(domain)` wrote; nothing else, so no exponents that would fill the memory."""
-    if text == "everywhere":
-        return Everywhere()
-    ends = _BOX.fullmatch(text)
-    try:
-        if ends is not None:
-            domain = Box(Fraction(ends["low"]), Fraction(ends["high"]), radius=Fraction(ends["radius"] or 0))
-            if str(domain) == text:
-                return domain
-    except (ValueError, ZeroDivisionError, LipcertError) as error:
-        raise RejectedError(f"claim.domain: {text[:80]!r} is no domain") from error
-    raise RejectedError(f"claim.domain: {text[:80]!r} is no domain")
+    domain = from_text(text)
+    if domain is None:
+        raise RejectedError(f"claim.domain: {text[:80]!r} is no domain")
+    return domain

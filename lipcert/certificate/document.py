@@ -9,12 +9,13 @@ from typing import Any
 from flint import arb
 from torch import Tensor
 
-from lipcert.certificate.prove import Step
+from lipcert.certificate.prove import Step, route
 from lipcert.checkpoint.hashing import tensor_sha256
 from lipcert.graph.graph import Graph
 from lipcert.norms import ball
+from lipcert.norms.norm import NORMS
 from lipcert.rules.regions.multipliers import Multipliers
-from lipcert.rules.types import Fact, Node, Reach
+from lipcert.rules.types import Fact, Node
 from lipcert.store.schema import SCHEMA_VERSION
 
 ROOM = 1 + arb("1e-10")
@@ -26,6 +27,8 @@ class Claim:
     """For all x, x' in `domain`: |f(x) - f(x')| <= L |x - x'|, both in `norm`, in `arithmetic`.
 
     source: what is perturbed. output: what is bounded. shape: of the source, with its batch of one.
+    module: that returns the source, or "embedding", "" for an input. through: the norm in which the proof is made, where it is not
+    `norm` itself.
     """
 
     norm: str
@@ -33,12 +36,14 @@ class Claim:
     source: str
     output: str
     shape: tuple[int, ...]
+    module: str = ""
+    through: str = ""
     arithmetic: str = "real"
 
     def to_json(self) -> dict[str, Any]:
         return {
             "norm": self.norm, "domain": self.domain, "source": self.source, "output": self.output,
-            "arithmetic": self.arithmetic, "shape": list(self.shape),
+            "arithmetic": self.arithmetic, "shape": list(self.shape), "module": self.module, "through": self.through,
         }  # fmt: skip
 
 
@@ -55,11 +60,23 @@ def describe_node(node: Node) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def asked(graph: Graph) -> str:
+    """What to trace the network with to find the same source: the module that returns it, "" for an input."""
+    return graph.path or ("embedding" if graph.table is not None else "")
+
+
+def through(graph: Graph, norm: str) -> str:
+    """The norm that a bound in this one is proved through; "" where it is the same."""
+    walked = route(graph, NORMS[norm]).norm.name if norm in NORMS else norm
+    return "" if walked == norm else walked
+
+
 def describe_fact(fact: Fact) -> dict[str, Any]:
-    """The claimed gain, and the interval that holds every entry; null where it is unbounded."""
+    """The claimed gain, size (null where none is known), and the interval of all entries (null where unbounded)."""
     lo, hi = float(fact.reach.lo.min()), float(fact.reach.hi.max())
     return {
         "gain": ball.to_text(fact.gain * ROOM),
+        "size": ball.to_text(fact.size * ROOM) if fact.size.is_finite() else None,
         "lo": lo - _room(lo) if math.isfinite(lo) else None,
         "hi": hi + _room(hi) if math.isfinite(hi) else None,
     }
@@ -78,14 +95,19 @@ def describe_multipliers(witness: Multipliers) -> dict[str, Any]:
 
 
 def compose(
-    claim: Claim, graph: Graph, facts: Mapping[str, Fact], steps: Sequence[Step], witnesses: Mapping[str, Any]
+    claim: Claim,
+    upper: arb,
+    graph: Graph,
+    facts: Mapping[str, Fact],
+    steps: Sequence[Step],
+    witnesses: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The whole certificate. Every number in it is finite and exact."""
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "certificate",
         "claim": claim.to_json(),
-        "upper": describe_fact(facts[graph.output])["gain"],
+        "upper": ball.to_text(upper),
         "weights_sha256": hashes(graph.weights),
         "fixed_sha256": hashes(graph.fixed),
         "nodes": [describe_node(node) for node in graph.nodes.values()],
@@ -110,8 +132,11 @@ def beyond(proved: arb, claimed: Mapping[str, Any]) -> str | None:
     return None
 
 
-def outside(reach: Reach, claimed: Mapping[str, Any]) -> str | None:
-    """Why values are not proved to lie in the claimed interval; None where they are. It may be wider."""
+def outside(fact: Fact, claimed: Mapping[str, Any]) -> str | None:
+    """Why values are not proved to lie in the claimed interval and size; None where they are. Both may be wider."""
+    reach = fact.reach
+    if claimed["size"] is not None and not ball.upper(fact.size) <= ball.from_text(claimed["size"]):
+        return f"size {claimed['size']} is claimed, {fact.size} is what can be proved"
     lo = -math.inf if claimed["lo"] is None else float(claimed["lo"])
     hi = math.inf if claimed["hi"] is None else float(claimed["hi"])
     if not (lo <= float(reach.lo.min()) and float(reach.hi.max()) <= hi):

@@ -4,22 +4,29 @@ The search runs it with a prover that finds witnesses, the checker with one that
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 from flint import arb
 
 from lipcert.errors import UnsupportedError
 from lipcert.graph.graph import Graph
 from lipcert.norms import ball
-from lipcert.norms.norm import Norm
+from lipcert.norms.norm import TOKEN_L2, Norm
 from lipcert.rules.domain import Domain
+from lipcert.rules.grouping import regroup
+from lipcert.rules.groups import rows
+from lipcert.rules.interval import offset, once
 from lipcert.rules.regions.region import Region
-from lipcert.rules.regions.table import RegionProver, prove_region
+from lipcert.rules.regions.table import METHODS, RegionProver, Whole, prove_region
 from lipcert.rules.table import RULES
-from lipcert.rules.types import Fact, Reach
+from lipcert.rules.types import Fact, Node, Reach
+from lipcert.rules.walk import gain, grouped
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, and how many of how many steps are done; 0 of 0 where nobody knows."""
+
+_UNKNOWN = arb("inf")
 
 
 def silent(doing: str, done: int, total: int) -> None:
@@ -36,59 +43,138 @@ class Step:
 
 @dataclass(frozen=True)
 class Proof:
-    """Facts by node, and the steps that made some fact smaller than the rules alone."""
+    """Facts by node, and the steps that made some fact smaller than the rules alone, with what they proved."""
 
     facts: dict[str, Fact]
-    used: list[Step]
+    used: dict[Step, Whole]
 
 
-def reaches(graph: Graph, domain: Domain) -> dict[str, Reach]:
-    """What every node's values can be when the source ranges over the domain."""
-    found: dict[str, Reach] = {}
-    for node in graph.nodes.values():
+@dataclass(frozen=True)
+class Route:
+    """The norm that the walk is made in, and what its result is multiplied by."""
+
+    norm: Norm
+    factor: arb
+
+
+def route(graph: Graph, norm: Norm) -> Route:
+    """Attention is bounded token by token, and flat norms of whole sequences by conversion.
+
+    token-rms: |y| = |y|_2/√d on both sides. l2: |Δy|_2² is the sum over the T tokens of the output, each at most the
+    largest, and the largest token of Δx is at most |Δx|_2. linf: |Δy|_∞ is at most the longest token's l2 norm, and
+    |Δx_t|_2 <= √d |Δx|_∞.
+    """
+    given, found = (graph.nodes[name].shape or (1,) for name in (graph.source, graph.output))
+    if norm.by_token:
+        return Route(norm, norm.unit(found[-1]) / norm.unit(given[-1]))
+    tokens = len(given) > 2 and any(node.op == "attention" for node in graph.nodes.values())
+    if not tokens:
+        return Route(norm, arb(1))
+    return Route(TOKEN_L2, arb(int(np.prod(found[:-1]))).sqrt() if norm.inner == 2 else arb(given[-1]).sqrt())
+
+
+def values(
+    graph: Graph, norm: Norm, domain: Domain, steps: Sequence[Step], prover: RegionProver, progress: Progress = silent
+) -> dict[str, Fact]:
+    """What every node's values can be when the source ranges over the domain; gains are not known yet.
+
+    norm: of the claim, in which the domain's radius is measured. steps: regions that also bound sizes.
+    """
+    walked = route(graph, norm).norm
+    found: dict[str, Fact] = {}
+    for place, node in enumerate(graph.nodes.values()):
+        progress(f"bounding the values of {node.name}", place, len(graph.nodes))
         if node.op == "input":
-            found[node.name] = domain.reach(node.shape)
-        else:
-            found[node.name] = RULES[node.op].reach(node, [found[name] for name in node.inputs])
+            found[node.name] = _at_source(graph, node, norm, walked, domain)
+            continue
+        fact = _value(node, walked, [found[name] for name in node.inputs], prover)
+        for step in (s for s in steps if s.region.exit == node.name and METHODS[s.method].sizes):
+            whole = prove_region(step.method, graph.nodes, step.region, walked, found, prover)
+            if whole is not None:
+                fact = replace(fact, size=fact.size.min(whole.size))
+        found[node.name] = _tightened(fact)
     return found
+
+
+def _at_source(graph: Graph, node: Node, norm: Norm, walked: Norm, domain: Domain) -> Fact:
+    reach = domain.reach(node.shape, norm, graph.table)
+    reach = Reach(np.broadcast_to(reach.lo, node.shape), np.broadcast_to(reach.hi, node.shape))
+    if not walked.by_token:
+        return Fact(_UNKNOWN, reach)
+    return Fact(_UNKNOWN, reach, domain.size(node.shape, norm, graph.table), rows(node.shape))
+
+
+def _value(node: Node, norm: Norm, inputs: Sequence[Fact], prover: RegionProver) -> Fact:
+    rule = RULES[node.op]
+    reach = rule.reach(node, [fact.reach for fact in inputs])
+    if not norm.by_token:
+        return Fact(_UNKNOWN, reach)
+    inputs, groups = grouped(node, inputs)
+    size = groups.norm(reach.magnitude) if reach.bounded else arb("inf")
+    if rule.linear is not None:
+        # |Lx + b|_g <= gain · |x| + |b|_g: the same inequality as for differences.
+        moved = rule.gain(node, norm, [replace(fact, gain=fact.size) for fact in inputs], prover)
+        shift = np.abs(np.asarray(offset(node)))
+        size = size.min(moved + groups.norm(shift)) if moved is not None and moved.is_finite() else size
+    elif rule.size is not None:
+        size = size.min(rule.size(node, inputs))
+    return Fact(_UNKNOWN, reach, size, groups)
+
+
+def _tightened(fact: Fact) -> Fact:
+    """No entry is larger than the norm of its group."""
+    largest, shape = ball.up(fact.size), fact.reach.lo.shape
+    if not np.isfinite(largest):
+        return fact
+    lo, hi = np.maximum(once(fact.reach.lo), -largest), np.minimum(once(fact.reach.hi), largest)
+    return replace(fact, reach=Reach(np.broadcast_to(lo, shape), np.broadcast_to(hi, shape)))
 
 
 def prove(
     graph: Graph,
     norm: Norm,
-    reach: Mapping[str, Reach],
+    known: Mapping[str, Fact],
     steps: Sequence[Step],
     prover: RegionProver,
     progress: Progress = silent,
 ) -> Proof:
     """The facts of every node; at the exit of a region the smaller of its gain and the rule's.
 
-    Raises UnsupportedError naming every node without a finite bound on this domain.
+    norm: that of the route. known: what `values` found. Raises UnsupportedError naming every node without a
+    finite bound on this domain.
     """
-    facts: dict[str, Fact] = {graph.source: Fact(arb(1), reach[graph.source])}
+    facts: dict[str, Fact] = {graph.source: replace(known[graph.source], gain=arb(1))}
     problems: dict[str, str] = {}
-    used: list[Step] = []
+    used: dict[Step, Whole] = {}
     for place, node in enumerate(graph.nodes.values()):
         if node.op == "input":
             continue
         progress(f"proving {node.name}", place, len(graph.nodes))
         inputs = [facts[name] for name in node.inputs]
-        gain = RULES[node.op].gain(node, norm, inputs, prover)
-        gain = arb("inf") if gain is None else gain
+        reached = gain(node, norm, inputs, prover)
         for step in (s for s in steps if s.region.exit == node.name):
-            whole = prove_region(step.method, graph.nodes, step.region, norm, reach, prover)
-            if whole is not None and _below(whole * facts[step.region.entry].gain, gain):
-                gain = whole * facts[step.region.entry].gain
-                used.append(step)
-        if not gain.is_finite() and all(fact.gain.is_finite() for fact in inputs):
+            whole = prove_region(step.method, graph.nodes, step.region, norm, known, prover)
+            if whole is not None and _below(whole.gain * facts[step.region.entry].gain, reached):
+                reached = whole.gain * facts[step.region.entry].gain
+                used[step] = whole
+        if not reached.is_finite() and all(fact.gain.is_finite() for fact in inputs):
             problems[node.name] = _problem(graph, node.name)
-        facts[node.name] = Fact(gain, reach[node.name])
+        facts[node.name] = replace(known[node.name], gain=reached)
     if problems:
         raise UnsupportedError(
             "no finite bound on this domain:\n" + "\n".join(f"  {text}" for text in problems.values()),
-            hint="A bounded domain often gives one: try --domain box:0,1 with the range of your inputs.",
+            hint="A bounded domain often gives one: --domain box:0,1 with the range of your inputs, or, from an "
+            "embedding, --domain vocabulary.",
         )
     return Proof(facts, used)
+
+
+def total(graph: Graph, norm: Norm, facts: Mapping[str, Fact]) -> arb:
+    """The bound in the norm of the claim, from the facts of the walk."""
+    way, last = route(graph, norm), facts[graph.output]
+    if way.norm.by_token:
+        last = regroup(last, rows(graph.nodes[graph.output].shape))
+    return last.gain * way.factor
 
 
 def _below(new: arb, old: arb) -> bool:

@@ -2,7 +2,8 @@
 
 The metadata entry "lipcert.recipe" is JSON:
     {"schema_version": 1, "architecture": "mlp", "arguments": {"widths": [64, 64, 10]}, "input_shape": [64]}
-`architecture` is a name in lipcert.architectures.ARCHITECTURES; `input_shape` leaves the batch out.
+`architecture` is a name in lipcert.architectures.ARCHITECTURES; `input_shape` leaves the batch out. An entry
+"input_dtype": "int64" says that the input is token ids; without it, it is "float32".
 """
 
 import os
@@ -15,13 +16,16 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from torch import nn
 
 from lipcert import architectures
+from lipcert.checkpoint.examples import Ids, Shape
 from lipcert.errors import InputError, OutputError
+
+InputType = Literal["float32", "int64"]
 
 METADATA_KEY = "lipcert.recipe"
 
 
 class Recipe(BaseModel):
-    """What rebuilds a network: a built-in architecture, its arguments, and the shape of one input."""
+    """What rebuilds a network: a built-in architecture, its arguments, and the shape and type of one input."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -29,6 +33,13 @@ class Recipe(BaseModel):
     architecture: str
     arguments: dict[str, Any] = Field(default_factory=dict)
     input_shape: list[PositiveInt] = Field(min_length=1, max_length=8)
+    input_dtype: InputType = "float32"
+
+    @property
+    def example(self) -> Shape | Ids:
+        """What example inputs are made from."""
+        shape = tuple(self.input_shape)
+        return Ids(shape) if self.input_dtype == "int64" else shape
 
 
 def recipe_of(metadata: Mapping[str, str], source: str) -> Recipe | None:
@@ -53,15 +64,20 @@ def save(
     architecture: str,
     arguments: Mapping[str, Any],
     input_shape: tuple[int, ...],
+    input_dtype: InputType = "float32",
 ) -> None:
     """Writes `module`, atomically; architectures.build(architecture, arguments) must rebuild it.
+
+    input_shape: without the batch. input_dtype: "int64" for a network of token ids.
 
     An existing file is replaced. Raises InputError when the recipe builds another network, OutputError when
     the file cannot be written.
     """
     from safetensors.torch import save as to_bytes
 
-    recipe = Recipe(architecture=architecture, arguments=dict(arguments), input_shape=list(input_shape))
+    recipe = Recipe(
+        architecture=architecture, arguments=dict(arguments), input_shape=list(input_shape), input_dtype=input_dtype
+    )
     _check_rebuilds(module, recipe)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     content = to_bytes(tensors, {METADATA_KEY: recipe.model_dump_json()})

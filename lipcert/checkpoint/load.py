@@ -1,5 +1,6 @@
 """A file → Model, by what the file contains."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -12,6 +13,9 @@ from lipcert.checkpoint.model import Model, Provenance
 from lipcert.checkpoint.sniff import Format, sniff
 from lipcert.errors import InputError, UsageError
 
+Inputs = Sequence[examples.Shape | examples.Ids]
+"""The shape of every input without the batch: (1, 28, 28), or Ids((256,)) for token ids."""
+
 _SHOWN = 12
 
 
@@ -19,14 +23,15 @@ def load(
     path: Path | str,
     *,
     arch: str | None = None,
-    inputs: list[tuple[int, ...]] | None = None,
+    inputs: Inputs | None = None,
     trust_pickle: bool = False,
 ) -> Model:
     """The network in the file at `path`, in eval mode, with exactly the file's weights.
 
     arch: `package.module:function` or `file.py:function`, imported and called to build the network; needed
         for state dicts and safetensors, which hold no architecture.
-    inputs: the shape of each input without the batch, (1, 28, 28); in place of the ones that `arch` gives.
+    inputs: the shape of each input without the batch, (1, 28, 28), or Ids((256,)) for token ids; in place of the ones
+        that `arch` gives.
     trust_pickle: let the file execute code, to read a pickled module.
 
     Raises UsageError when `arch` or `inputs` is missing, InputError or UnsupportedError when the file cannot
@@ -41,7 +46,7 @@ def load(
     return _from_pickle(path, kind, arch, inputs, trust_pickle)
 
 
-def _from_program(path: Path, kind: Format, arch: str | None, inputs: list[tuple[int, ...]] | None) -> Model:
+def _from_program(path: Path, kind: Format, arch: str | None, inputs: Inputs | None) -> Model:
     if arch is not None or inputs:
         raise UsageError(
             f"{path} is a torch.export program, which holds its architecture and its input shapes",
@@ -51,7 +56,7 @@ def _from_program(path: Path, kind: Format, arch: str | None, inputs: list[tuple
     return Model(None, program, given, Provenance(path, kind, file_sha256(path)))
 
 
-def _from_safetensors(path: Path, arch: str | None, inputs: list[tuple[int, ...]] | None) -> Model:
+def _from_safetensors(path: Path, arch: str | None, inputs: Inputs | None) -> Model:
     tensors, metadata = safetensors.read(path)
     found = [StateDict((), tensors)]
     recipe = lipcert.recipe_of(metadata, str(path)) if arch is None else None
@@ -59,14 +64,11 @@ def _from_safetensors(path: Path, arch: str | None, inputs: list[tuple[int, ...]
         return _from_weights(path, Format.SAFETENSORS, found, arch, inputs)
     module = lipcert.build(recipe)
     match.fill(module, found, str(path))
-    shapes = inputs or [tuple(recipe.input_shape)]
     provenance = Provenance(path, "lipcert", file_sha256(path))
-    return _model(module, examples.from_shapes(shapes), provenance)
+    return _model(module, examples.from_shapes(inputs or [recipe.example]), provenance)
 
 
-def _from_pickle(
-    path: Path, kind: Format, arch: str | None, inputs: list[tuple[int, ...]] | None, trust: bool
-) -> Model:
+def _from_pickle(path: Path, kind: Format, arch: str | None, inputs: Inputs | None, trust: bool) -> Model:
     loaded = state_dict.read(path, kind, trust_pickle=trust)
     if isinstance(loaded, nn.Module) and arch is None:
         for state in state_dicts(loaded.state_dict()):
@@ -78,9 +80,7 @@ def _from_pickle(
     return _from_weights(path, kind, state_dicts(loaded), arch, inputs)
 
 
-def _from_weights(
-    path: Path, kind: Format, found: list[StateDict], arch: str | None, inputs: list[tuple[int, ...]] | None
-) -> Model:
+def _from_weights(path: Path, kind: Format, found: list[StateDict], arch: str | None, inputs: Inputs | None) -> Model:
     if arch is None:
         raise _architecture_needed(path, found)
     module, given = architecture.build(arch)
@@ -89,13 +89,14 @@ def _from_weights(
     return _model(module, inputs_used, Provenance(path, kind, file_sha256(path), arch, unwrapped))
 
 
-def _examples(given: tuple[Tensor, ...] | None, inputs: list[tuple[int, ...]] | None) -> tuple[Tensor, ...]:
+def _examples(given: tuple[Tensor, ...] | None, inputs: Inputs | None) -> tuple[Tensor, ...]:
     if inputs:
         return examples.from_shapes(inputs)
     if given is None:
         raise UsageError(
             "the shape of the input is not known",
-            hint="Give it without the batch, --input 1,28,28, or let --arch return (module, example_inputs).",
+            hint="Give it without the batch, --input 1,28,28 or, for token ids, --input ids:256; or let --arch return "
+            "(module, example_inputs).",
         )
     return given
 

@@ -1,16 +1,12 @@
 """`lipcert bound`: a proved Lipschitz bound of a checkpoint."""
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
-from lipcert.cli.options import Arch, Checkpoint, Input, TrustPickle, read_model
-
-if TYPE_CHECKING:
-    from lipcert.rules.domain import Domain
+from lipcert.cli.options import Arch, Checkpoint, Input, Source, TrustPickle, read_domain, read_model
 
 
 @dataclass(frozen=True)
@@ -23,6 +19,7 @@ class Request:
     norm: str
     domain: str
     radius: str
+    source: str
     output: str
 
 
@@ -30,11 +27,21 @@ def bound(
     path: Checkpoint = None,
     arch: Arch = "",
     inputs: Input = [],  # noqa: B006 - typer copies it
-    norm: Annotated[str, typer.Option(help="l2 or linf, at the input and at the output. [default: l2]")] = "",
-    domain: Annotated[
-        str, typer.Option(help="Where both points lie: everywhere, or box:LO,HI. [default: everywhere]")
+    norm: Annotated[
+        str,
+        typer.Option(
+            help="l2, linf, token-l2 or token-rms, at source and output. [default: l2; from an embedding token-l2]"
+        ),
     ] = "",
-    radius: Annotated[str, typer.Option(help="And all points at most this far from the box.")] = "",
+    domain: Annotated[
+        str,
+        typer.Option(
+            help="Where both points lie: everywhere, box:LO,HI, or vocabulary, all sequences of tokens. "
+            "[default: everywhere; from an embedding vocabulary]"
+        ),
+    ] = "",
+    radius: Annotated[str, typer.Option(help="And all points at most this far from box or vocabulary.")] = "",
+    source: Source = "",
     output: Annotated[str, typer.Option(help="Which output, where there are several.")] = "",
     certificate: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads the annotation
@@ -51,7 +58,7 @@ def bound(
     from lipcert.cli.show import progress, show_bound
     from lipcert.store.atomic import require_free, write_json
 
-    request = _request(path, Request(path or Path(), arch, inputs, norm, domain, radius, output))
+    request = _request(path, Request(path or Path(), arch, inputs, norm, domain, radius, source, output))
     if certificate is not None:
         require_free(certificate, overwrite=force)
     model = read_model(request.path, request.arch, request.inputs, trust_pickle)
@@ -59,27 +66,13 @@ def bound(
     assert network is not None  # a Model is one or the other
     with progress() as say:
         result = prove_bound(
-            network, model.example_inputs, norm=request.norm or "l2", domain=parse(request.domain, request.radius),
-            output=request.output, seconds=seconds, seed=seed, progress=say,
+            network, model.example_inputs, norm=request.norm or None,
+            domain=read_domain(request.domain, request.radius) if request.domain or request.radius else None,
+            source=request.source, output=request.output, seconds=seconds, seed=seed, progress=say,
         )  # fmt: skip
     if certificate is not None:
         write_json(certificate, result.certificate, overwrite=force)
     show_bound(result, request.path, certificate, as_json=as_json)
-
-
-def parse(domain: str, radius: str) -> "Domain":
-    """The domain that --domain and --radius name."""
-    from lipcert.errors import UsageError
-    from lipcert.rules.domain import Box, Everywhere
-    from lipcert.workspace.exact import parse_domain, parse_exact
-
-    try:
-        spec = parse_domain(domain or "everywhere", parse_exact(radius) if radius else Fraction(0))
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    if spec.lo is None or spec.hi is None:
-        return Everywhere()
-    return Box(spec.lo, spec.hi, radius=spec.radius)
 
 
 def _request(path: Path | None, given: Request) -> Request:
@@ -94,9 +87,10 @@ def _request(path: Path | None, given: Request) -> Request:
     if name is None:
         raise UsageError("no checkpoint is given.", hint="Name one, or set default_model in lipcert.toml.")
     entry = workspace.settings.models[name]
-    inputs = given.inputs or ([",".join(map(str, entry.input))] if entry.input else [])
+    inputs = given.inputs or entry.inputs
     return replace(
         given, path=workspace.path_of(entry), arch=given.arch or entry.arch or "", inputs=inputs,
         norm=given.norm or entry.norm, domain=given.domain or entry.domain,
-        radius=given.radius or (str(entry.radius) if entry.radius else ""), output=given.output or entry.output,
+        radius=given.radius or (str(entry.radius) if entry.radius else ""), source=given.source or entry.source,
+        output=given.output or entry.output,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from lipcert.cli.options import Arch, Checkpoint, Input, TrustPickle, read_model
+from lipcert.cli.options import Arch, Checkpoint, Input, Source, TrustPickle, read_model
 
 if TYPE_CHECKING:
     from lipcert.checkpoint.model import Model
@@ -13,16 +13,17 @@ def ops(
     path: Checkpoint = None,
     arch: Arch = "",
     inputs: Input = [],  # noqa: B006 - typer copies it
+    source: Source = "",
     trust_pickle: TrustPickle = False,
 ) -> None:
     """List the operations with rules, or those of one model.
 
-    With a checkpoint: what it uses, and what is missing.
+    With a checkpoint: what it uses from the source on, and what is missing.
     """
     if path is None:
         _coverage()
     else:
-        _used(read_model(path, arch, inputs, trust_pickle))
+        _used(read_model(path, arch, inputs, trust_pickle), source)
 
 
 def _coverage() -> None:
@@ -43,7 +44,7 @@ def _coverage() -> None:
     screen.print(Text("exported operations  " + ", ".join(name for name in LOWER if name != "getitem")))
 
 
-def _used(model: "Model") -> None:
+def _used(model: "Model", source: str) -> None:
     from rich.table import Table
 
     from lipcert.cli.show import console
@@ -52,7 +53,7 @@ def _used(model: "Model") -> None:
 
     program = capture(model.module, model.example_inputs) if model.module is not None else model.program
     assert program is not None  # a Model is one or the other
-    found = operations(program)
+    found = operations(program, model.example_inputs, source=source)
     table = Table("exported operation", "times", "bounded")
     for name, count in Counter(name for name, _ in found).items():
         supported = all(ok for other, ok in found if other == name)

@@ -35,7 +35,7 @@ def verify(
     with progress() as say:
         program = capture(model.module, model.example_inputs) if model.module is not None else model.program
         assert program is not None  # a Model is one or the other
-        graph = trace(program, model.example_inputs, output=output)
+        graph = trace(program, model.example_inputs, output=output, source=document["claim"]["module"])
         upper = check(document, graph, output, say)
     claim, bound = document["claim"], show(ball.up(upper), ball.log10(upper))
     console().print(
@@ -46,11 +46,13 @@ def verify(
 
 def _model(document: dict[str, Any], path: Path, arch: str, inputs: list[str], trust_pickle: bool) -> "Model":
     """The network, for the input shape that the certificate names unless the file or the flags say another."""
+    from lipcert.checkpoint.examples import Ids
     from lipcert.checkpoint.load import load
     from lipcert.checkpoint.sniff import Format, sniff
 
-    given = shapes(inputs)
+    given, shape = shapes(inputs), tuple(document["claim"]["shape"])
     own = sniff(path) in (Format.EXPORT, Format.EXPORT_LEGACY) or document["fixed_sha256"]
     if given is None and not own:
-        given = [tuple(document["claim"]["shape"][1:])]
+        # From an embedding, (1, tokens, features): the network takes the ids of the tokens.
+        given = [Ids(shape[1:-1]) if document["claim"]["module"] else shape[1:]]
     return load(path, arch=arch or None, inputs=given, trust_pickle=trust_pickle)

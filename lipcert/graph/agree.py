@@ -1,6 +1,6 @@
 """Guards: the module, its exported program and the graph must compute the same on some inputs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -9,7 +9,8 @@ from torch.utils import _pytree as pytree
 
 from lipcert.errors import InputError, UnsupportedError, ViolationError
 from lipcert.graph.graph import Graph
-from lipcert.graph.program import Inputs, arguments, quiet, runner
+from lipcert.graph.probe import Probe, Run, from_input, from_inside
+from lipcert.graph.program import Inputs, quiet, user_inputs
 
 
 def require_same_program(module: torch.nn.Module, program: ExportedProgram, inputs: Inputs) -> None:
@@ -40,49 +41,77 @@ def _outputs(module: torch.nn.Module, inputs: Inputs) -> list[Tensor]:
 
 def require_same_graph(program: ExportedProgram, graph: Graph, inputs: Inputs, place: int) -> None:
     """Guard against a wrong lowering: on some inputs the graph must agree with the program."""
-    compared, run = False, runner(program)
-    for x in _probes(inputs[0]):
-        probe = (x, *inputs[1:])
-        there: Tensor = run(probe)[place].double()
-        if not bool(torch.isfinite(there).all()):
+    compared, problem = False, "not finite"
+    outer = graph.source in user_inputs(program)
+    run = from_input(program) if outer else from_inside(program, graph.source)
+    for probe in _probes(inputs) if outer else _probes_inside(program, graph, inputs):
+        try:
+            x, outputs = run(probe, False)
+        except IndexError as error:  # token ids
+            problem = f"not computed ({error})"
+            continue
+        if not bool(torch.isfinite(outputs[place]).all()):
             continue
         compared = True
-        with torch.no_grad():
-            here = graph(x.double())[0]
-        if not _close(there, here, _tolerance(program)) and not _same_in_float64(program, probe, place, here):
+        if not _agrees(graph, x, outputs[place], _tolerance(program)) and not _agree_in_float64(
+            run, graph, probe, place
+        ):
             raise ViolationError(
                 "the captured graph does not compute what the network computes, so nothing is claimed of it.",
                 hint="This is a bug in lipcert; please report it with the model's architecture.",
             )
     if not compared:
         raise InputError(
-            "the network's output is not finite, neither on the example input nor on random ones.",
-            hint="Look for infinite weights and for logarithms, roots and quotients outside their domain.",
+            f"the network's output is {problem}, neither on the example input nor on random ones.",
+            hint="Look for infinite weights and for logarithms, roots and quotients outside their domain, and for "
+            "token ids beyond the rows of an embedding.",
         )
 
 
-def _same_in_float64(program: ExportedProgram, inputs: Inputs, place: int, here: Tensor) -> bool:
+def _agrees(graph: Graph, x: Tensor, there: Tensor, tolerance: float) -> bool:
+    with torch.no_grad():
+        return _close(there, graph(x)[0], tolerance)
+
+
+def _agree_in_float64(run: Run, graph: Graph, probe: Probe, place: int) -> bool:
     """Whether they agree once every float is a float64: chaotic networks differ in float32 by rounding alone."""
-    with quiet(), torch.no_grad():
-        module = program.module()
-        state = {name: _double(x) for name, x in (*module.named_parameters(), *module.named_buffers())}
-        args, kwargs = arguments(program, tuple(_double(x) for x in inputs))
-        try:
-            outputs = torch.func.functional_call(module, state, args, kwargs)
-        except Exception:  # noqa: BLE001 - operations that insist on their types
-            return False
-    return _close(pytree.tree_leaves(outputs)[place], here, 1e-6)
+    try:
+        x, outputs = run(probe, True)
+    except Exception:  # noqa: BLE001 - operations that insist on their types
+        return False
+    return _agrees(graph, x, outputs[place], 1e-6)
 
 
-def _double(x: Tensor) -> Tensor:
-    return x.double() if x.is_floating_point() else x
+def _probes(inputs: Inputs) -> Iterator[Probe]:
+    yield Probe(inputs)
+    for x in _random(inputs[0].shape):
+        yield Probe((x.to(inputs[0].dtype), *inputs[1:]))
 
 
-def _probes(example: Tensor) -> Iterator[Tensor]:
+def _probes_inside(program: ExportedProgram, graph: Graph, inputs: Inputs) -> Iterator[Probe]:
+    """Other inputs, unless the claim holds the first one fixed; then other values in the place of the source's."""
+    yield Probe(inputs)
+    if user_inputs(program)[0] not in graph.fixed:
+        for seed in range(2):
+            yield Probe((_another(inputs[0], graph.table, seed), *inputs[1:]))
+    for x in _random(graph.nodes[graph.source].shape):
+        yield Probe(inputs, x)
+
+
+def _random(shape: Sequence[int]) -> Iterator[Tensor]:
     generator = torch.Generator().manual_seed(0)
-    yield example
-    yield torch.rand(example.shape, generator=generator, dtype=torch.float64).to(example.dtype)
-    yield torch.randn(example.shape, generator=generator, dtype=torch.float64).to(example.dtype)
+    yield torch.rand(tuple(shape), generator=generator, dtype=torch.float64)
+    yield torch.randn(tuple(shape), generator=generator, dtype=torch.float64)
+
+
+def _another(example: Tensor, table: Tensor | None, seed: int) -> Tensor:
+    """Another input of the shape and type of the example: token ids of the table, else the example's in disorder."""
+    generator = torch.Generator().manual_seed(seed)
+    if example.is_floating_point():
+        return torch.randn(example.shape, generator=generator, dtype=torch.float64).to(example.dtype)
+    if table is not None:
+        return torch.randint(len(table), example.shape, generator=generator).to(example.dtype)
+    return example.flatten()[torch.randperm(example.numel(), generator=generator)].reshape(example.shape)
 
 
 def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:

@@ -2,7 +2,6 @@
 
 import operator
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +10,8 @@ from torch.fx import Node as FxNode
 
 from lipcert.errors import InputError, UnsupportedError
 from lipcert.graph.agree import require_same_graph, require_same_program
-from lipcert.graph.graph import Graph, prune
+from lipcert.graph.fuse import fuse
+from lipcert.graph.graph import Graph
 from lipcert.graph.lowering.refusals import why_not
 from lipcert.graph.lowering.state import Lowering
 from lipcert.graph.lowering.table import LOWER
@@ -22,9 +22,11 @@ from lipcert.graph.program import (
     functional,
     not_captured,
     quiet,
+    refuse_renormalised,
     user_inputs,
     weights,
 )
+from lipcert.graph.source import find_source, module_path, values_read
 from lipcert.rules.types import Node
 
 
@@ -43,6 +45,7 @@ def capture(module: torch.nn.Module, inputs: Inputs) -> ExportedProgram:
     try:
         with quiet():
             program = torch.export.export(module, inputs)
+            refuse_renormalised(program)
             require_same_program(module, program, inputs)
     except UnsupportedError:
         raise
@@ -51,26 +54,27 @@ def capture(module: torch.nn.Module, inputs: Inputs) -> ExportedProgram:
     return program
 
 
-def trace(program: ExportedProgram, inputs: Inputs, *, output: str = "") -> Graph:
-    """Lower an exported program to core operations.
+def trace(program: ExportedProgram, inputs: Inputs, *, output: str = "", source: str = "") -> Graph:
+    """Lower an exported program to core operations, from the source to the output.
 
     `run_decompositions({})` makes it functional (in-place operations and views become pure) and
-    leaves layers whole. The first user input is the source; the others are fixed at `inputs`.
+    leaves layers whole. What does not depend on the source is fixed at its value for `inputs`.
     output: the name of an entry of a dict or tuple output; needed where there are several.
+    source: "" for the first input (token ids: for what their embedding returns), "embedding" for the one embedding
+    that looks up an input, else the path of the module whose output is perturbed.
     Raises UnsupportedError naming every operation that has no lowering, with its module path.
     """
     program = functional(program, inputs)
     place, name = find_output(program, output)
-    graph = lower(program, inputs, name)
+    graph = lower(program, inputs, name, source)
     require_same_graph(program, graph, inputs, place)
     return graph
 
 
-def operations(program: ExportedProgram) -> list[tuple[str, bool]]:
-    """Every operation on the input's way, in order, by its exported name, and whether it can be lowered."""
-    with quiet():
-        program = program.run_decompositions({})
-    depends, found = {user_inputs(program)[0]}, []
+def operations(program: ExportedProgram, inputs: Inputs, *, source: str = "") -> list[tuple[str, bool]]:
+    """Every operation that depends on the source, in order, by its exported name, and whether it can be lowered."""
+    program = functional(program, inputs)
+    depends, found = {find_source(program, source).name}, []
     for fx in program.graph.nodes:
         if fx.op == "call_function" and depends & {argument.name for argument in fx.all_input_nodes}:
             depends.add(fx.name)
@@ -83,42 +87,34 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def lower(program: ExportedProgram, inputs: Inputs, output: str) -> Graph:
+def lower(program: ExportedProgram, inputs: Inputs, output: str, source: str = "") -> Graph:
     """The graph behind one value of a program that is functional already, by the value's name in it."""
-    source, *others = user_inputs(program)
-    _require_floats(source, inputs[0])
-    stored, fixed = weights(program), dict(zip(others, inputs[1:], strict=True))
-    constants = {name: value for name, (_, value) in stored.items()} | fixed
-    state = Lowering(constants, source, tuple(inputs[0].shape))
-    steps = behind(program, output)
-    _require_numbers(program, steps)
+    start = find_source(program, source, output)
+    given = dict(zip(user_inputs(program), inputs, strict=True))
+    stored = weights(program)
+    constants = {name: value for name, (_, value) in stored.items()} | given
+    state = Lowering(constants, start.name, start.shape)
+    _require_numbers(program, behind(program, output))
     problems: dict[str, list[str]] = {}
-    for fx in steps:
+    for fx in behind(program, output, start.name):
         _lower_one(state, fx, problems)
     if problems:
         raise _unsupported(problems)
     if output not in state.names:
         raise UnsupportedError(
-            f"the output does not depend on the input {source!r}.",
+            f"the output does not depend on the source {start.name!r}.",
             hint="Its Lipschitz bound is 0; choose another --output or check the model.",
         )
-    nodes = prune(state.nodes, state.names[output])
+    nodes = fuse(state.nodes, state.names[output])
     _require_entries(nodes)
-    return Graph(nodes, source, state.names[output], dict(stored.values()), fixed)
+    fixed = _fixed(program, given, output, start.name)
+    return Graph(nodes, start.name, state.names[output], dict(stored.values()), fixed, start.table, start.path)
 
 
-def _require_floats(name: str, value: Tensor) -> None:
-    if not value.is_floating_point():
-        raise UnsupportedError(
-            f"the input {name!r} holds {value.dtype} values; a Lipschitz bound needs real inputs.",
-            hint="For token ids, bound from the embedding's output; for complex numbers, take real and "
-            "imaginary part as two channels.",
-        )
-    if value.dim() == 0 or value.shape[0] != 1:
-        raise InputError(
-            f"the example input has shape {tuple(value.shape)}; a batch of one, (1, …), is needed.",
-            hint="Add a leading axis of 1: x[None] of one example.",
-        )
+def _fixed(program: ExportedProgram, given: Mapping[str, Tensor], output: str, source: str) -> dict[str, Tensor]:
+    """The inputs that belong to the claim: all others, or those that are read besides a source inside."""
+    read = set(given) if source in given else values_read(program, output, source)
+    return {name: value for name, value in given.items() if name in read and name != source}
 
 
 def _require_numbers(program: ExportedProgram, steps: list[FxNode]) -> None:
@@ -146,8 +142,7 @@ def _require_entries(nodes: Mapping[str, Node]) -> None:
 
 
 def _lower_one(state: Lowering, fx: FxNode, problems: dict[str, list[str]]) -> None:
-    stack: Mapping[str, Any] = fx.meta.get("nn_module_stack") or {}
-    path = str([("",), *stack.values()][-1][0])
+    path = module_path(fx)
     reason = _reason(state, fx, path)
     if reason:
         if str(fx.target) not in LOWER or not state.behind_unknown(fx):

@@ -12,10 +12,13 @@ from lipcert.rules.types import Node
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in topological order; `source` is the perturbed input, `output` what is bounded.
+    """Nodes in topological order; `source` is what is perturbed, `output` what is bounded.
 
     weights: every parameter, buffer and constant of the captured program by name, for hashing.
-    fixed: the other inputs, held at these values, part of the claim.
+    fixed: the inputs beside the source that are held at these values, part of the claim. Where the source lies
+    inside the network, these are the inputs that matter besides (token ids, for a padding mask).
+    table: (rows, features), the weight of the embedding where the source is what it looked up, else None.
+    path: the module that the source comes from; "" for an input.
     """
 
     nodes: Mapping[str, Node]
@@ -23,9 +26,11 @@ class Graph:
     output: str
     weights: Mapping[str, Tensor]
     fixed: Mapping[str, Tensor]
+    table: Tensor | None = None
+    path: str = ""
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The float64 value of the output for a batch of inputs, (batch, *input shape without its 1)."""
+        """The float64 value of the output for a batch of sources, (batch, *its shape without the 1)."""
         values = {self.source: x.to(torch.float64).reshape(len(x), *self.nodes[self.source].shape)}
         for node in self.nodes.values():
             if node.op != "input":

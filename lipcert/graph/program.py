@@ -38,6 +38,7 @@ def functional(program: ExportedProgram, inputs: Inputs) -> ExportedProgram:
     its own state or cannot be captured for these shapes.
     """
     _require_fit(program, inputs)
+    refuse_renormalised(program)
     try:
         with quiet():
             if program.range_constraints:  # dynamic shapes: the claim is about the shapes given here
@@ -56,9 +57,22 @@ def not_captured(inputs: Inputs, error: Exception) -> UnsupportedError:
     lines = str(error).strip().splitlines() or [""]
     return UnsupportedError(
         f"the network cannot be captured for inputs {shapes}: {type(error).__name__}: {lines[0][:300]}",
-        hint="A wrong --input shape and control flow that depends on data are the usual reasons; "
-        "torch.export.export(model, inputs) shows the whole story.",
+        hint=next((hint for words, hint in _HINTS if words in str(error)), _HINT),
     )
+
+
+_HINT = (
+    "A wrong --input shape and control flow that depends on data are the usual reasons; "
+    "torch.export.export(model, inputs) shows the whole story."
+)
+_HINTS = (
+    ("argument #1 'indices'", "Its embedding takes token ids, and was given floats: --input ids:T for T tokens."),
+    (
+        "index out of range",
+        "A token id is beyond the embedding's rows: check the example input, and the length T of it.",
+    ),
+)
+"""What torch says of token ids, and what to do."""
 
 
 def user_inputs(program: ExportedProgram) -> list[str]:
@@ -99,13 +113,19 @@ def weights(program: ExportedProgram) -> dict[str, tuple[str, Tensor]]:
     return found
 
 
-def behind(program: ExportedProgram, name: str) -> list[FxNode]:
-    """The operations that the value `name` depends on, in their order."""
-    needed = {name}
+def needed(program: ExportedProgram, name: str, cut: Callable[[FxNode], bool]) -> set[str]:
+    """The names of the values that the value `name` depends on, itself included; not those behind a cut."""
+    found = {name}
     for fx in reversed(program.graph.nodes):
-        if fx.name in needed:
-            needed.update(argument.name for argument in fx.all_input_nodes)
-    return [fx for fx in program.graph.nodes if fx.name in needed and fx.op == "call_function"]
+        if fx.name in found and not cut(fx):
+            found.update(argument.name for argument in fx.all_input_nodes)
+    return found
+
+
+def behind(program: ExportedProgram, name: str, source: str = "") -> list[FxNode]:
+    """The operations that the value `name` depends on once `source` is given, in their order."""
+    found = needed(program, name, lambda fx: fx.name == source) - {source}
+    return [fx for fx in program.graph.nodes if fx.name in found and fx.op == "call_function"]
 
 
 def find_output(program: ExportedProgram, wanted: str) -> tuple[int, str]:
@@ -158,6 +178,17 @@ def _require_like(name: str, captured: Tensor, given: Tensor) -> None:
             f"the input {name!r} has shape {tuple(given.shape)} and type {given.dtype}; the network was "
             f"captured for {tuple(captured.shape)} and {captured.dtype}.",
             hint="Give inputs of the shape and type that it was captured with, or capture it again.",
+        )
+
+
+def refuse_renormalised(program: ExportedProgram) -> None:
+    """Embeddings with max_norm rewrite the rows that they look up; torch's decompositions do not even run on them."""
+    found = [fx for fx in program.graph.nodes if str(fx.target).startswith("aten.embedding_renorm")]
+    paths = [str([("(top level)",), *(fx.meta.get("nn_module_stack") or {}).values()][-1][0]) for fx in found]
+    if found:
+        raise UnsupportedError(
+            f"an embedding with max_norm changes its weight in the forward pass: {', '.join(paths[:5])}.",
+            hint="Renormalise the weight once, with torch.renorm, and set max_norm = None.",
         )
 
 

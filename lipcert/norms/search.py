@@ -3,9 +3,7 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
 from flint import arb
-from jaxtyping import Float
 
 from lipcert.norms import dense
 from lipcert.norms.ball import upper
@@ -28,8 +26,8 @@ class ProvedNorm:
     witness: Witness
 
 
-def spectral_norm(w: Float[np.ndarray, "m n"]) -> ProvedNorm:
-    """The largest singular value of `w`, proved, at most 1e-6 above the truth (relative).
+def spectral_norm(w: dense.Matrix) -> ProvedNorm:
+    """The largest singular value of `w`, or of a stack, proved, at most 1e-6 above the truth (relative).
 
     The witness {"shift"} fits `dense.prove_by_residual`, whose bound stays below `upper` whatever the
     order of its sums. Raises InputError for NaN and infinity.
@@ -38,7 +36,9 @@ def spectral_norm(w: Float[np.ndarray, "m n"]) -> ProvedNorm:
     matrix = dense.tall(scaled)
     if not matrix.any():
         return ProvedNorm(arb(0), {"shift": 0.0})
-    shift, square = claim(accepted_shift(matrix), *matrix.shape)
+    rows, columns = matrix.shape[-2:]
+    accepted = accepted_shift(matrix) if matrix.ndim == 2 else raised_shift(dense.gram(matrix), rows)
+    shift, square = claim(accepted, rows, columns)
     return ProvedNorm(upper(square.sqrt() * arb(2) ** exponent), {"shift": shift})
 
 

@@ -1,6 +1,7 @@
 """Rules for weights: linear layers, convolutions, and scaling entry by entry."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,8 +13,9 @@ from lipcert.norms import ball
 from lipcert.norms.conv import Conv, linf_conv
 from lipcert.norms.dense import frobenius_upper, prove_linf
 from lipcert.norms.norm import Norm
+from lipcert.rules.grouping import by_row, same
 from lipcert.rules.interval import affine_forward, affine_reach, constant64
-from lipcert.rules.types import Fact, Linear, Node, Prover, Rule
+from lipcert.rules.types import Fact, Linear, Node, Prover, Reach, Rule
 
 
 def weight_matrix(node: Node) -> np.ndarray:
@@ -37,12 +39,24 @@ _LINEAR = Linear(
     terms=lambda node: int(node.consts["weight"].shape[1]),
     absolute_norm=lambda node: frobenius_upper(weight_matrix(node)),
 )
+_ROW_REACH = affine_reach(_LINEAR)
+
+
+def _linear_reach(node: Node, reaches: Sequence[Reach]) -> Reach:
+    """One row for all: the image of the smallest box that holds every row of the input."""
+    given, lead = reaches[0], tuple(range(len(node.shape) - 1))
+    row = Reach(given.lo.min(axis=lead), given.hi.max(axis=lead)) if lead else given
+    one = replace(node, shape=node.shape[-1:])
+    image = _ROW_REACH(one, [row])
+    return Reach(np.broadcast_to(image.lo, node.shape), np.broadcast_to(image.hi, node.shape))
+
 
 LINEAR = Rule(
     forward=affine_forward(_LINEAR),
-    reach=affine_reach(_LINEAR),
+    reach=_linear_reach,
     gain=_linear_gain,
     linear=_LINEAR,
+    groups=by_row,
     source="|WΔx| <= |W||Δx|; the norm is proved by a verified Cholesky factor (l2) or row sums (linf)",
 )
 
@@ -129,5 +143,6 @@ SCALE = Rule(
     reach=affine_reach(_SCALE),
     gain=_scale_gain,
     linear=_SCALE,
+    groups=same,
     source="|diag(f)Δx| <= max|f| |Δx|; an added constant moves values, not differences",
 )

@@ -8,6 +8,7 @@ from flint import arb
 from torch import Tensor
 
 from lipcert.norms.norm import Norm
+from lipcert.rules.grouping import moved, reshaped
 from lipcert.rules.interval import affine_forward, affine_reach
 from lipcert.rules.types import Fact, Linear, Node, Prover, Reach, Rule
 
@@ -30,6 +31,7 @@ RESHAPE = Rule(
     ),
     gain=_same_gain,
     linear=_RESHAPE,
+    groups=reshaped,
     source="the same entries in another shape: the same flat norm",
 )
 
@@ -82,5 +84,6 @@ GATHER = Rule(
     reach=affine_reach(_GATHER),
     gain=_gather_gain,
     linear=_GATHER,
+    groups=moved,
     source="every output entry is an input entry or a constant: √multiplicity in l2, 1 in linf",
 )

@@ -10,6 +10,7 @@ from torch import Tensor
 from lipcert.norms import ball
 from lipcert.norms.norm import Norm
 from lipcert.rules.arrange import largest
+from lipcert.rules.grouping import alike
 from lipcert.rules.interval import affine_forward, affine_reach, outward
 from lipcert.rules.types import Array, Fact, Linear, Node, Prover, Reach, Rule
 
@@ -40,6 +41,7 @@ SUM = Rule(
     reach=affine_reach(_SUM),
     gain=_sum_gain,
     linear=_SUM,
+    groups=alike,
     source="|ΣcΔx| <= Σ|c||Δx| (triangle inequality)",
 )
 
@@ -57,14 +59,25 @@ def _product_gain(node: Node, norm: Norm, facts: Sequence[Fact], prover: Prover)
     a, b = facts
     if not (a.reach.bounded and b.reach.bounded):
         return None
-    largest_a, largest_b = (arb(float(fact.reach.magnitude.max())) for fact in (a, b))
-    return largest_a * b.gain + largest_b * a.gain
+    return _largest_entry(a) * b.gain + _largest_entry(b) * a.gain
+
+
+def _product_size(node: Node, facts: Sequence[Fact]) -> arb:
+    # |a ⊙ b| <= max|a| |b|, and the other way round.
+    a, b = facts
+    return (_largest_entry(a) * b.size).min(_largest_entry(b) * a.size)
+
+
+def _largest_entry(fact: Fact) -> arb:
+    return arb(float(fact.reach.magnitude.max()))
 
 
 PRODUCT = Rule(
     forward=lambda node, inputs: inputs[0] * inputs[1],
     reach=lambda node, reaches: _corners(reaches[0], reaches[1]),
     gain=_product_gain,
+    groups=alike,
+    size=_product_size,
     needs="a product of activations needs both bounded",
     source="ab - a'b' = a(b - b') + (a - a')b': max|a| g_b + max|b| g_a",
 )
@@ -130,5 +143,6 @@ EXTREMUM = Rule(
     forward=_extremum_forward,
     reach=_extremum_reach,
     gain=_extremum_gain,
+    groups=alike,
     source="|max(a,b) - max(a',b')| <= max(|Δa|, |Δb|) entrywise: √(g_a² + g_b²) in l2, the larger in linf",
 )

@@ -21,6 +21,12 @@ def outward(lo: Array, hi: Array, error: Array | float = 0.0) -> Reach:
     return Reach(np.nextafter(lo - error, -np.inf), np.nextafter(hi + error, np.inf))
 
 
+def once(x: Array) -> Array:
+    """Without the repetitions of a broadcast: axes along which it repeats have size 1."""
+    kept: Array = x[tuple(slice(None) if step else slice(0, 1) for step in x.strides)]
+    return kept
+
+
 def everything(shape: tuple[int, ...]) -> Reach:
     """Nothing is known."""
     return Reach(np.broadcast_to(-np.inf, shape), np.broadcast_to(np.inf, shape))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lipcert.norms import ball
 from lipcert.norms.norm import Norm
+from lipcert.rules.grouping import in_chunks
 from lipcert.rules.types import Fact, Node, Prover, Reach, Rule
 
 
@@ -57,10 +58,19 @@ def _gain(node: Node, norm: Norm, facts: Sequence[Fact], prover: Prover) -> arb 
     return facts[0].gain * per_group / least.sqrt()
 
 
+def _size(node: Node, facts: Sequence[Fact]) -> arb:
+    # |z|² / (Σz²/d + eps) <= d for each run of d entries: at most as many as the group has entries.
+    groups = facts[0].groups
+    assert groups is not None
+    return groups.norm(np.ones(()))
+
+
 NORMALISE = Rule(
     forward=_forward,
     reach=_reach,
     gain=_gain,
+    groups=lambda node, groups: in_chunks(node.attrs["features"], node, groups),
+    size=_size,
     needs="eps = 0 needs inputs whose mean of squares is bounded away from 0",
     source="with w = (z, √(dε)), normalising is the projection on a ball of radius √d·m, nonexpansive, over m",
 )

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from flint import arb
+from torch import Tensor
 
 from lipcert.norms.norm import Norm
+from lipcert.rules.grouping import along
+from lipcert.rules.groups import Groups
 from lipcert.rules.interval import outward
-from lipcert.rules.types import Array, Fact, Node, Prover, Reach, Rule
+from lipcert.rules.types import Array, Fact, Grouping, Node, Prover, Reach, Rule
 
 
 def _axis(node: Node) -> int:
@@ -20,16 +23,34 @@ def _terms(node: Node) -> int:
     return int(node.attrs["length"])
 
 
+def _lines(node: Node, groups: Sequence[Groups]) -> Grouping:
+    return along(_axis(node), node, groups)
+
+
 def _softmax_gain(node: Node, norm: Norm, facts: Sequence[Fact], prover: Prover) -> arb:
     # J = diag(p) - ppᵀ is a covariance: vᵀJv = Var_p(v) <= (max v - min v)²/4 <= |v|²/2 (Popoviciu), so
-    # |J|_2 <= 1/2; and Σ_j |J_ij| = 2 p_i (1 - p_i) <= 1/2.
+    # |J|_2 <= 1/2; and Σ_j |J_ij| = 2 p_i (1 - p_i) <= 1/2. A mask leaves the softmax of fewer entries, and zeros.
     return facts[0].gain / 2
 
 
+def _softmax_forward(node: Node, inputs: Sequence[Tensor]) -> Tensor:
+    x = inputs[0]
+    if "keep" in node.consts:
+        x = x.masked_fill(~node.consts["keep"], -torch.inf)
+    return torch.softmax(x, _axis(node))
+
+
+def _softmax_reach(node: Node, reaches: Sequence[Reach]) -> Reach:
+    # Masked entries are 0.
+    keep = node.consts["keep"].numpy() if "keep" in node.consts else np.ones(())
+    return Reach(np.zeros(node.shape), np.broadcast_to(keep.astype(np.float64), node.shape))
+
+
 SOFTMAX = Rule(
-    forward=lambda node, inputs: torch.softmax(inputs[0], _axis(node)),
-    reach=lambda node, reaches: Reach(np.zeros(node.shape), np.ones(node.shape)),
+    forward=_softmax_forward,
+    reach=_softmax_reach,
     gain=_softmax_gain,
+    groups=_lines,
     source="|diag(p) - ppᵀ| <= 1/2 in l2 (Popoviciu) and in linf (row sums 2p(1-p))",
 )
 
@@ -63,6 +84,7 @@ LOG_SOFTMAX = Rule(
     forward=lambda node, inputs: torch.log_softmax(inputs[0], _axis(node)),
     reach=_log_softmax_reach,
     gain=_log_softmax_gain,
+    groups=_lines,
     source="|I - 1pᵀ| <= √n in l2 (a star's Laplacian) and 2 in linf",
 )
 
@@ -82,5 +104,6 @@ LOGSUMEXP = Rule(
     forward=lambda node, inputs: torch.logsumexp(inputs[0], _axis(node)).reshape(len(inputs[0]), *node.shape),
     reach=_logsumexp_reach,
     gain=_logsumexp_gain,
+    groups=_lines,
     source="the gradient is a probability vector: |p|_1 = 1, |p|_2 <= 1",
 )

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 
 from lipcert.rules.affine import CONV, LINEAR, SCALE
 from lipcert.rules.arrange import GATHER, RESHAPE
+from lipcert.rules.attention import ATTENTION
+from lipcert.rules.centre import CENTRE
 from lipcert.rules.combine import EXTREMUM, MATMUL, PRODUCT, SUM
 from lipcert.rules.entrywise import ENTRYWISE
+from lipcert.rules.mix import MIX
 from lipcert.rules.normalise import NORMALISE
 from lipcert.rules.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
 from lipcert.rules.types import Rule
@@ -17,11 +20,14 @@ RULES: Mapping[str, Rule] = {
     "scale": SCALE,
     "reshape": RESHAPE,
     "gather": GATHER,
+    "mix": MIX,
+    "centre": CENTRE,
     "window_sum": WINDOW_SUM,
     "window_max": WINDOW_MAX,
     "sum": SUM,
     "product": PRODUCT,
     "matmul": MATMUL,
+    "attention": ATTENTION,
     "extremum": EXTREMUM,
     "entrywise": ENTRYWISE,
     "normalise": NORMALISE,

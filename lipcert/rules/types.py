@@ -10,7 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lipcert.norms.conv import Conv
+from lipcert.norms.dense import Matrix
 from lipcert.norms.norm import Norm
+from lipcert.rules.groups import Groups, whole
 
 Array = Float[np.ndarray, "..."] | np.float64
 """Of any shape; numpy turns results without axes into scalars."""
@@ -68,10 +70,16 @@ class Reach:
 
 @dataclass(frozen=True)
 class Fact:
-    """What is proved of a node: |Δ node| <= gain · |Δ source|, and where its values lie."""
+    """What is proved of a node: |Δ node|_g <= gain · |Δ source| for every group g, and where its values lie.
+
+    size: |node|_g <= size for every group g, in l2; known in token norms only.
+    groups: None in a flat norm, where all entries are one group.
+    """
 
     gain: arb
     reach: Reach
+    size: arb = field(default_factory=lambda: arb("inf"))
+    groups: Groups | None = None
 
 
 @runtime_checkable
@@ -81,8 +89,8 @@ class Prover(Protocol):
     key: the node's name, or `entry → exit by method` for a region; a witness is stored under it.
     """
 
-    def spectral(self, key: str, matrix: Float[np.ndarray, "m n"]) -> arb:
-        """An upper bound of the largest singular value of `matrix`."""
+    def spectral(self, key: str, matrix: Matrix) -> arb:
+        """An upper bound of the largest singular value of `matrix`, or of every matrix of a stack."""
         ...
 
     def conv(self, key: str, conv: Conv) -> arb:
@@ -105,6 +113,15 @@ class Linear:
     absolute_norm: Callable[[Node], arb]
 
 
+Grouping = tuple[Sequence[Groups], Groups]
+"""The groups that a rule needs its inputs in, and those of its output."""
+
+
+def together(node: Node, groups: Sequence[Groups]) -> Grouping:
+    """All entries of every input in one group, and all of the output: the flat norm."""
+    return [whole(part.shape) for part in groups], whole(node.shape)
+
+
 @dataclass(frozen=True)
 class Rule:
     """What is known of one core operation.
@@ -114,6 +131,10 @@ class Rule:
     gain(node, norm, facts, prover): the output's gain from the source; None where no bound
         is known in this norm on this reach.
     slopes(node, reach): for entrywise functions, bounds on every secant slope.
+    groups(node, groups): for token norms: groups of the inputs and of the output between which the l2 gain holds,
+        |Δy|_g <= gain for every group g of the output where |Δx_k|_g <= facts[k].gain for every one of x_k.
+    size(node, facts): a bound on |y|_g for every such group, from those of the inputs; None where only the
+        reach gives one. Linear operations need none: theirs is that of their gain.
     needs: what a domain has to give where `gain` is None, in words.
     source: the theorem.
     """
@@ -124,4 +145,6 @@ class Rule:
     source: str
     linear: Linear | None = None
     slopes: Callable[[Node, Reach], tuple[Array, Array]] | None = None
+    groups: Callable[[Node, Sequence[Groups]], Grouping] = together
+    size: Callable[[Node, Sequence[Fact]], arb] | None = None
     needs: str = ""

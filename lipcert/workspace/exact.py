@@ -8,13 +8,13 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?"
 _EXACT = re.compile(rf"\s*({_NUMBER})\s*(?:/\s*({_NUMBER})\s*)?", re.ASCII)
 _LONGEST = 200
 
-DOMAIN_GRAMMAR = '"everywhere" or "box:LO,HI", such as "box:0,1" or "box:-8/255,1.5"'
+DOMAIN_GRAMMAR = '"everywhere", "box:LO,HI", such as "box:0,1" or "box:-8/255,1.5", or "vocabulary"'
 
 
 class DomainSpec(NamedTuple):
-    """The inputs a claim is about: all, or those at most `radius` away from the box [lo, hi]."""
+    """The inputs a claim is about: all, or those at most `radius` away from the box [lo, hi] or from the vocabulary."""
 
-    kind: Literal["everywhere", "box"]
+    kind: Literal["everywhere", "box", "vocabulary"]
     lo: Fraction | None = None
     hi: Fraction | None = None
     radius: Fraction = Fraction(0)
@@ -32,13 +32,15 @@ def parse_exact(text: str) -> Fraction:
 
 
 def parse_domain(text: str, radius: Fraction = Fraction(0)) -> DomainSpec:
-    """Read `everywhere` or `box:LO,HI`, with the radius round it. Raises ValueError for anything else."""
+    """Read `everywhere`, `box:LO,HI` or `vocabulary`, with the radius round it. Raises ValueError for anything else."""
     if radius < 0:
         raise ValueError(f"the radius {radius} is negative")
     if text == "everywhere":
         if radius != 0:
             raise ValueError("everywhere has no room for a radius: name a box, such as box:0,1")
         return DomainSpec("everywhere")
+    if text == "vocabulary":
+        return DomainSpec("vocabulary", radius=radius)
     kind, colon, ends = text.partition(":")
     if kind != "box" or not colon or ends.count(",") != 1:
         raise ValueError(f"{text[:40]!r} is no domain: write {DOMAIN_GRAMMAR}")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from lipcert.errors import InputError
-from lipcert.workspace.schema import ModelEntry, Settings, Suite, Table
+from lipcert.workspace.schema import IDS, SHAPE, ModelEntry, Settings, Suite, Table
 
 SETTINGS_FILE = "lipcert.toml"
 ATTACKS_FOLDER = "attacks"
@@ -82,7 +82,7 @@ def _table(file: Path, schema: type[T], problems: list[Problem]) -> T | None:
 
 def _describe(detail: ErrorDetails, schema: type[Table]) -> tuple[str, str]:
     """The path of the key that pydantic complains about, and what to tell a person."""
-    where = ".".join(str(part) for part in detail["loc"])
+    where = ".".join(str(part) for part in detail["loc"] if part not in (SHAPE, IDS))
     if detail["type"] == "missing":
         return where, "is missing"
     if detail["type"] == "extra_forbidden":

@@ -9,9 +9,11 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     PlainValidator,
     PositiveInt,
+    Tag,
     field_validator,
     model_validator,
 )
@@ -19,6 +21,7 @@ from pydantic import (
 from lipcert.workspace.exact import DomainSpec, parse_domain, parse_exact
 
 _FUNCTION = re.compile(r"(?:[^:]+\.py|\w+(?:\.\w+)*):\w+")
+_IDS = re.compile(r"ids:[1-9]\d*(,[1-9]\d*)*", re.ASCII)
 _ATTACK = re.compile(r"[a-z][a-z0-9-]*|\w+(?:\.\w+)*:\w+")
 
 
@@ -59,9 +62,23 @@ def _attack(value: str) -> str:
     return value
 
 
+def _ids(value: str) -> str:
+    if not _IDS.fullmatch(value):
+        raise ValueError("write the shape, [1, 28, 28], or 'ids:256' for that many token ids")
+    return value
+
+
 Exact = Annotated[Fraction, PlainValidator(_exact)]
 Version = Annotated[int, AfterValidator(_version)]
-NormName = Literal["l2", "linf"]
+NormName = Literal["l2", "linf", "token-l2", "token-rms"]
+
+SHAPE, IDS = "shape", "token ids"
+"""The two ways to write an input; pydantic puts them into the paths of its errors."""
+
+InputShape = Annotated[
+    Annotated[list[PositiveInt], Field(min_length=1), Tag(SHAPE)] | Annotated[str, AfterValidator(_ids), Tag(IDS)],
+    Discriminator(lambda value: IDS if isinstance(value, str) else SHAPE),
+]
 
 
 class Table(BaseModel):
@@ -75,17 +92,19 @@ class ModelEntry(Table):
 
     path: from the folder of lipcert.toml.
     arch: the function that returns the network, where the file does not say it itself.
-    input: the shape of one input without the batch, such as [1, 28, 28].
+    input: the shape of one input without the batch, such as [1, 28, 28], or "ids:256" for token ids.
     output: which entry of a dict or tuple output; empty where there is one.
+    source: what is perturbed, "embedding" or the path of a module; empty for the first input, or its embedding.
     """
 
     path: str = Field(min_length=1)
     arch: Annotated[str, AfterValidator(_function)] | None = None
-    input: list[PositiveInt] | None = Field(default=None, min_length=1)
+    input: InputShape | None = None
     norm: NormName = "l2"
     domain: str = "everywhere"
     radius: Annotated[Exact, AfterValidator(_nonnegative)] = Fraction(0)
     output: str = ""
+    source: str = ""
 
     @field_validator("domain")
     @classmethod
@@ -97,6 +116,13 @@ class ModelEntry(Table):
     def _radius_fits_domain(self) -> "ModelEntry":
         parse_domain(self.domain, self.radius)
         return self
+
+    @property
+    def inputs(self) -> list[str]:
+        """The input as --input takes it; none where it is not given."""
+        if self.input is None:
+            return []
+        return [self.input if isinstance(self.input, str) else ",".join(map(str, self.input))]
 
     @property
     def region(self) -> DomainSpec:

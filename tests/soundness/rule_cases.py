@@ -171,6 +171,24 @@ def gather(draw: Draw) -> Case:
     return case("gather", inputs, out, order=order, attrs={"sizes": sizes}, consts=consts)
 
 
+def mix(draw: Draw) -> Case:
+    """Any terms at all: the same entry several times in one sum, entries that nothing takes, sums of nothing."""
+    before, out = shape(draw), shape(draw)
+    terms, count = size(draw), math.prod(out)
+    places = st.integers(-1, math.prod(before) - 1)
+    index = torch.tensor(draw(st.lists(places, min_size=terms * count, max_size=terms * count))).reshape(terms, *out)
+    consts = {"index": index, "factor": numbers(draw, terms, *out)}
+    if draw(st.booleans()):
+        consts["offset"] = numbers(draw, *out)
+    attrs = {"sizes": [math.prod(before)], **({"ulps": 3} if draw(st.booleans()) else {})}
+    return case("mix", {"x": reach(draw, before)}, out, attrs=attrs, consts=consts)
+
+
+def centre(draw: Draw) -> Case:
+    whole = shape(draw, 2, 6)
+    return case("centre", {"x": reach(draw, whole)}, whole, attrs={"features": whole[-1]})
+
+
 def several(draw: Draw, shapes: Sequence[Sequence[int]]) -> tuple[dict[str, Reach], list[str]]:
     """Inputs of these shapes; one may stand in several places where the shapes are the same."""
     inputs: dict[str, Reach] = {}
@@ -293,9 +311,18 @@ def along_axis(op: str) -> Callable[[Draw], Case]:
         axis = draw(st.integers(1, len(whole) - 1)) - len(whole)
         kept = [*whole[:axis], 1, *whole[len(whole) + axis + 1 :]] if op == "logsumexp" else whole
         attrs = {"axis": axis, "length": whole[axis]}
-        return case(op, {"x": reach(draw, whole)}, kept, attrs=attrs)
+        masked = op == "softmax" and draw(st.booleans())
+        return case(op, {"x": reach(draw, whole)}, kept, attrs=attrs, consts=mask(draw, whole, axis) if masked else {})
 
     return of
+
+
+def mask(draw: Draw, whole: Sequence[int], axis: int) -> dict[str, Tensor]:
+    """Some entries of every line along the axis, one at least."""
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 10**6)))
+    keep = torch.rand(tuple(whole), generator=generator) < 0.5
+    keep.select(axis, draw(st.integers(0, whole[axis] - 1))).fill_(True)
+    return {"keep": keep}
 
 
 CASES: dict[str, Callable[[Draw], Case]] = {
@@ -304,6 +331,8 @@ CASES: dict[str, Callable[[Draw], Case]] = {
     "scale": scale,
     "reshape": reshape,
     "gather": gather,
+    "mix": mix,
+    "centre": centre,
     "window_sum": window_sum,
     "window_max": window_max,
     "sum": add,
@@ -351,6 +380,17 @@ SHARP: dict[str, Case] = {
     "gather": case(
         "gather", known(1, 3), (1, 4), attrs={"sizes": [3]}, consts={"index": torch.tensor([[0, 1, 1, -1]])}
     ),
+    "mix": case(
+        "mix",
+        known(1, 4),
+        (1, 4),
+        attrs={"sizes": [4]},
+        consts={
+            "index": torch.tensor([[[0, 1, 2, 3]], [[2, 3, 0, 1]]]),
+            "factor": torch.tensor([[[0.8, 0.6, 0.8, 0.6]], [[-0.6, -0.8, 0.6, 0.8]]], dtype=torch.float64),
+        },
+    ),
+    "centre": case("centre", known(1, 2, 4), (1, 2, 4), attrs={"features": 4}),
     "window_sum": case(
         "window_sum",
         known(1, 4),

@@ -14,6 +14,7 @@ SHAPE = (1, 4, 6, 6)
 
 aten = torch.ops.aten
 convolution = torch.ops.aten.convolution.default
+attention = F.scaled_dot_product_attention
 _generator = torch.Generator().manual_seed(0)
 
 
@@ -30,6 +31,7 @@ MATRIX, SQUARE, VECTOR, CHANNELS = normal(3, 6), normal(6, 6), normal(6), normal
 WIDE, CUBE, POINT = normal(2, 144), normal(6, 6, 2), normal(3, 2, 1, 1)
 SCALES, SHIFTS, MEANS, VARIANCES = normal(4), normal(4), normal(4), normal(4).abs() + 0.5
 MASK = torch.eye(6) > 0
+INFINITE = torch.zeros(6, 6, dtype=torch.float64).masked_fill(torch.ones(6, 6).triu(2) > 0, -torch.inf)
 INTEGERS = torch.tensor([1, 2, 3, 4, 5, 6])
 LINE1, LINE2, LINE3 = normal(2, 4, 3), normal(2, 4, 3, 3), normal(2, 4, 1, 3, 3)
 GROUPED, EVEN = normal(6, 2, 3, 2), normal(2, 4, 2, 4)
@@ -99,6 +101,20 @@ PRODUCTS: list[tuple[str, Function]] = [
     ("aten.einsum.default", lambda x: torch.einsum(" hi , bchw -> wcib", SQUARE, x)),
     ("aten.einsum.default", lambda x: torch.einsum("bchw,whk->bck", x, CUBE)),
     ("aten.einsum.default", lambda x: torch.einsum("bchw,bchw->", x, CHANNELS.expand(1, 4, 6, 6))),
+    ("aten.einsum.default", lambda x: torch.einsum("bchw,bdwh->bcd", x, x)),
+    ("aten.einsum.default", lambda x: torch.einsum("bchw,bcwk->kbhc", x, x.relu())),
+    ("aten.einsum.default", lambda x: torch.einsum("ij,kj->ik", x[0, 0], x[0, 1])),
+    ("aten.einsum.default", lambda x: torch.einsum("ij,ij->", x[0, 0], x[0, 1])),
+    ("aten.einsum.default", lambda x: torch.einsum("i,j->ij", x[0, 0, 0], x[0, 1, 0])),
+    ("aten.baddbmm.default", lambda x: torch.baddbmm(SQUARE, x[0], x[0].mT, beta=-0.5, alpha=2)),
+    ("aten.baddbmm.default", lambda x: torch.baddbmm(x[0], x[0], x[0].mT, alpha=0.25)),
+    ("aten.baddbmm.default", lambda x: torch.baddbmm(x[0], x[0], x[0].mT, beta=0)),
+    ("aten.baddbmm.default", lambda x: torch.baddbmm(INFINITE, x[0], x[0]).softmax(-1)),
+    ("aten.scaled_dot_product_attention.default", lambda x: attention(x, x[:, :1], x.mT)),
+    ("aten.scaled_dot_product_attention.default", lambda x: attention(x[0, 0], x[0, 1], x[0, 2], INFINITE)),
+    ("aten.scaled_dot_product_attention.default", lambda x: attention(x, x[:, :2], x[:, 2:], enable_gqa=True)),
+    ("aten.scaled_dot_product_attention.default", lambda x: attention(x[..., :2], x[..., 2:4], x, is_causal=True)),
+    ("aten.scaled_dot_product_attention.default", lambda x: attention(SQUARE, x, SQUARE, SQUARE > -1, scale=-0.3)),
 ]
 
 CONVOLUTIONS: list[tuple[str, Function]] = [
@@ -215,7 +231,14 @@ FUNCTIONS: list[tuple[str, Function]] = [
     ("aten.glu.default", lambda x: F.glu(x, 1) + F.glu(x, -1)[:, :2].repeat(1, 1, 1, 2)),
     ("aten.softmax.int", lambda x: x.softmax(1) + x.softmax(-1, dtype=torch.float64)),
     ("aten.softmax.int", nn.Softmax2d()),
+    ("aten.softmax.int", lambda x: (0.5 * x.masked_fill(MASK, -torch.inf)).mT.softmax(-1)),
+    ("aten.softmax.int", lambda x: (x[:, :1].masked_fill(CHANNELS > 0, -torch.inf) + INFINITE).view(1, 144).softmax(1)),
+    (
+        "aten.softmax.int",
+        lambda x: torch.where(MASK, -torch.inf, F.pad(x, (0, 1), value=-torch.inf)[..., 1:]).softmax(-1),
+    ),
     ("aten._softmax.default", lambda x: aten._softmax.default(x, -2, False)),
+    ("aten._safe_softmax.default", lambda x: aten._safe_softmax.default(x + INFINITE, -1)),
     ("aten.log_softmax.int", lambda x: x.flatten(1).log_softmax(1)),
     ("aten._log_softmax.default", lambda x: aten._log_softmax.default(x, 0, False)),
     ("aten.logsumexp.default", lambda x: x.logsumexp(1) + x.logsumexp((-3,), keepdim=True).squeeze(1)),
@@ -228,6 +251,8 @@ REDUCTIONS: list[tuple[str, Function]] = [
     ("aten.sum.dim_IntList", lambda x: x.sum([0, -1], keepdim=True)),
     ("aten.sum.dim_IntList", lambda x: x.sum(dim=())),
     ("aten.sum.default", torch.sum),
+    ("aten.var.correction", lambda x: x.var((1, 3), correction=0) + x.var() + x.var(-1, correction=2.5).mean()),
+    ("aten.var.dim", lambda x: x.var(1, keepdim=True) + x.var((0, -1), False).mean()),
     ("aten.amax.default", lambda x: x.amax((1, 2)) + x.amax()),
     ("aten.amin.default", lambda x: x.amin(-1, True)),
     ("aten.max.dim", lambda x: x.max(1)[0] + x.max(dim=1, keepdim=True).values.squeeze(1)),

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lipcert import architectures, checkpoint
 from lipcert.checkpoint import lipcert as own
+from lipcert.checkpoint.examples import Ids
 from lipcert.errors import InputError
 
 ARCH = """
@@ -260,3 +261,32 @@ def test_our_own_checkpoint_needs_nothing_else(
     assert model.module is not None
     assert torch.equal(model.module(*model.example_inputs), module(*model.example_inputs))
     assert os.listdir(tmp_path) == ["m.safetensors"]  # noqa: PTH208  hidden files count
+
+
+TOKENS = {"vocabulary": 7, "context": 6, "width": 4, "heads": 2, "layers": 1}
+
+
+def test_our_own_checkpoint_of_a_network_of_token_ids(tmp_path: Path) -> None:
+    module, path = architectures.build("gpt", TOKENS).eval(), tmp_path / "m.safetensors"
+    own.save(path, module, "gpt", TOKENS, (6,), "int64")
+    model = checkpoint.load(path)
+    assert [(x.shape, x.dtype) for x in model.example_inputs] == [((1, 6), torch.int64)]
+    assert model.module is not None
+    assert torch.equal(model.module(*model.example_inputs), module(*model.example_inputs))
+    shorter = checkpoint.load(path, inputs=[Ids((3,))])
+    assert shorter.example_inputs[0].shape == (1, 3)
+
+
+def test_a_program_of_token_ids(tmp_path: Path) -> None:
+    module, ids = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2)).eval(), torch.tensor([[4, 0, 1]])
+    torch.export.save(torch.export.export(module, (ids,)), tmp_path / "m.pt2")
+    model = checkpoint.load(tmp_path / "m.pt2")
+    assert torch.equal(model.example_inputs[0], ids)
+    assert model.program is not None
+    assert torch.equal(model.program.module()(ids), module(ids))
+
+
+def test_token_ids_may_be_mixed_with_other_inputs(arch: str, weights: dict[str, Tensor], tmp_path: Path) -> None:
+    torch.save(weights, tmp_path / "m.pt")
+    x, ids = checkpoint.load(tmp_path / "m.pt", arch=f"{arch}:bare", inputs=[(4,), Ids((2, 3))]).example_inputs
+    assert (x.shape, ids.shape, ids.dtype) == ((1, 4), (1, 2, 3), torch.int64)

@@ -22,6 +22,7 @@ from torch import nn
 
 from lipcert import checkpoint
 from lipcert.checkpoint import memory
+from lipcert.checkpoint.examples import Ids
 from lipcert.errors import InputError, LipcertError, ResourceError, UnsupportedError, UsageError
 
 ARCH = """
@@ -301,6 +302,10 @@ def test_an_input_shape_must_be_one(arch: str, tmp_path: Path) -> None:
         checkpoint.load(tmp_path / "m.pt", arch=arch, inputs=[(0,)])
     with pytest.raises(ResourceError, match="GiB"):
         checkpoint.load(tmp_path / "m.pt", arch=arch, inputs=[(10**15,)])
+    with pytest.raises(UsageError, match="size below 1"):
+        checkpoint.load(tmp_path / "m.pt", arch=arch, inputs=[Ids((3, 0))])
+    with pytest.raises(ResourceError, match="GiB"):
+        checkpoint.load(tmp_path / "m.pt", arch=arch, inputs=[Ids((10**15,))])
 
 
 @pytest.mark.parametrize(
@@ -342,6 +347,7 @@ RECIPES: dict[str, tuple[dict[str, Any], str]] = {
     "unknown argument": ({"arguments": {"widths": [4, 2], "activaton": "relu"}}, "Did you mean 'activation'"),
     "wrong argument": ({"arguments": {"widths": [4]}}, "widths"),
     "newer schema": ({"schema_version": 2}, "schema_version"),
+    "unknown type": ({"input_dtype": "int32"}, "input_dtype"),
     "negative shape": ({"input_shape": [-4]}, "input_shape"),
     "other weights": ({"arguments": {"widths": [4, 5, 2]}}, "do not fit"),
     "huge network": ({"arguments": {"widths": [4, 10**9, 10**9, 2]}}, "do not fit"),

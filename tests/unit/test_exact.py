@@ -65,6 +65,8 @@ def test_no_exact_number(text: str) -> None:
 def test_domains() -> None:
     assert parse_domain("everywhere") == DomainSpec("everywhere", None, None, Fraction(0))
     assert parse_domain("box:0,1") == DomainSpec("box", Fraction(0), Fraction(1), Fraction(0))
+    assert parse_domain("vocabulary") == DomainSpec("vocabulary")
+    assert parse_domain("vocabulary", Fraction(1, 10)).radius == Fraction(1, 10)
     spec = parse_domain("box:-8/255, 1.5", Fraction(1, 2))
     assert spec == ("box", Fraction(-8, 255), Fraction(3, 2), Fraction(1, 2))
 
@@ -81,6 +83,9 @@ def test_domains() -> None:
         ("box:0,1,2", 0, "no domain"),
         ("box:0,nan", 0, "no exact number"),
         ("box:1,0", 0, "is empty"),
+        ("vocabulary:0,1", 0, "no domain"),
+        ("vocabulary+1/10", 0, "no domain"),
+        ("vocabulary", -1, "negative"),
         ("box:0,1", -1, "negative"),
         ("everywhere", 1, "no room for a radius"),
     ],

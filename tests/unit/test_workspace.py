@@ -62,9 +62,20 @@ def test_a_workspace_is_read_exactly(tmp_path: Path) -> None:
     assert small.region == ("box", 0, 1, Fraction(1, 10))  # a tenth, not the float next to it
     assert (small.norm, small.input, small.output) == ("linf", [1, 28, 28], "logits")
     assert (plain.norm, plain.region.kind, plain.arch, plain.output) == ("l2", "everywhere", None, "")
+    assert (small.inputs, plain.inputs, plain.source) == (["1,28,28"], [], "")
     assert found.path_of(small) == tmp_path / "nets/small.pt"
     assert found.suites["linf"].eps == [Fraction(1, 10), Fraction(8, 255)]
     assert found.suites["linf"].restarts == 1
+
+
+def test_a_model_of_token_ids(tmp_path: Path) -> None:
+    entry = (
+        'path = "nets/small.pt"\ninput = "ids:256"\nsource = "embedding"\nnorm = "token-rms"\n'
+        'domain = "vocabulary"\nradius = "1/10"\n'
+    )
+    model = load(workspace(tmp_path, f"version = 1\n[models.small]\n{entry}")).settings.models["small"]
+    assert (model.inputs, model.source, model.norm) == (["ids:256"], "embedding", "token-rms")
+    assert model.region == ("vocabulary", None, None, Fraction(1, 10))
 
 
 def test_the_norms_are_those_that_lipcert_knows() -> None:
@@ -95,14 +106,15 @@ def test_init_writes_a_valid_workspace_and_keeps_what_is_there(tmp_path: Path) -
 def test_the_commented_lines_of_the_template_are_valid_too(tmp_path: Path) -> None:
     init(tmp_path)
     text = (tmp_path / "lipcert.toml").read_text()
-    keys = ("default_model", "[models", "path", "arch", "input", "norm", "domain", "radius", "output")
+    keys = ("default_model", "[models", "path", "arch", "input", "norm", "domain", "radius", "output", "source")
     lines = [line.removeprefix("# ") for line in text.splitlines()]
     (tmp_path / "lipcert.toml").write_text(
         "\n".join(["version = 1", 'suites = ["linf"]', *(line for line in lines if line.startswith(keys))])
     )
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "mnist.pt").write_bytes(b"")
-    assert load(tmp_path).settings.models["mnist"].region.radius == Fraction(8, 255)
+    model = load(tmp_path).settings.models["mnist"]
+    assert (model.region.radius, model.source) == (Fraction(8, 255), "features.3")
 
 
 def test_init_where_a_file_is(tmp_path: Path) -> None:
@@ -148,7 +160,13 @@ def test_every_problem_in_one_go(tmp_path: Path) -> None:
         ("[1, 28, 28]", "[1, 28.0]", "models.small.input.1: Input should be a valid integer (seen: 28.0)"),
         ("[1, 28, 28]", "[0]", "models.small.input.0: Input should be greater than 0 (seen: 0)"),
         ("[1, 28, 28]", "[]", "models.small.input: List should have at least 1 item"),
-        ('norm = "linf"', 'norm = "l1"', "models.small.norm: Input should be 'l2' or 'linf' (seen: 'l1')"),
+        ("[1, 28, 28]", "5", "models.small.input: Input should be a valid list (seen: 5)"),
+        ("[1, 28, 28]", '"1,28,28"', "models.small.input: write the shape, [1, 28, 28], or 'ids:256'"),
+        ("[1, 28, 28]", '"ids:0"', "models.small.input: write the shape"),
+        ("input", "inputs", "models.small.inputs: is no known key; did you mean 'input'?"),
+        ("output", "sourc", "models.small.sourc: is no known key; did you mean 'source'?"),
+        ("box:0,1", "vocab", "models.small.domain: 'vocab' is no domain: write"),
+        ('norm = "linf"', 'norm = "l1"', "models.small.norm: Input should be 'l2', 'linf', 'token-l2' or 'token-rms'"),
         ("box:0,1", "box:1,0", "models.small.domain: the box 'box:1,0' is empty"),
         ("box:0,1", "everywhere", "models.small: everywhere has no room for a radius"),
         ("radius = 0.1", "radius = nan", "models.small.radius: 'NaN' is no exact number"),

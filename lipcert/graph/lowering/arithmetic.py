@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.fx import Node as FxNode
 
-from lipcert.graph.lowering.state import Lower, Lowering, argument, broadcast, common_shape
+from lipcert.graph.lowering.state import Lower, Lowering, argument, broadcast, common_shape, masked
 from lipcert.rules.entrywise import ENTRYWISE
 from lipcert.rules.types import Node, Reach
 
@@ -23,17 +23,29 @@ def float64(value: Any) -> Tensor:
 def scale(
     state: Lowering, fx: FxNode, path: str, node: Node, factor: Any, offset: Any = 0.0, *, ulps: int = 0
 ) -> str | None:
-    """factor · node + offset with constants; `ulps` bounds the roundoff in a computed factor."""
-    factor, offset = float64(factor), float64(offset)
+    """factor · node + offset with constants; `ulps` bounds the roundoff in a computed factor.
+
+    Where the offset is -infinity, the entry is masked.
+    """
+    factor, (offset, keep) = float64(factor), finite_part(float64(offset))
     if not bool(torch.isfinite(factor).all() and torch.isfinite(offset).all()):
         return "a constant in it is infinite or NaN"
     if not bool(((factor == 0) | (factor.abs() > 1e-290)).all()):
         return "a factor below 1e-290"
     wide = common_shape(node.shape, factor.shape, offset.shape)
     node = broadcast(state, fx, path, node, wide)
-    attrs = {"ulps": ulps} if ulps else {}
-    state.add(fx, path, "scale", [node], shape=wide, attrs=attrs, consts={"factor": factor, "offset": offset})
+    if keep is None or bool((factor != 1).any() or (offset != 0).any()):
+        attrs, consts = {"ulps": ulps} if ulps else {}, {"factor": factor, "offset": offset}
+        node = state.add(fx, path, "scale", [node], shape=wide, attrs=attrs, consts=consts)
+    if keep is not None:
+        masked(state, fx, path, node, keep)
     return None
+
+
+def finite_part(value: Tensor) -> tuple[Tensor, Tensor | None]:
+    """A constant with 0 where it is -infinity, and where it is not; None where that is everywhere."""
+    keep = value != -math.inf
+    return torch.where(keep, value, 0.0), None if bool(keep.all()) else keep
 
 
 def total(state: Lowering, fx: FxNode, path: str, terms: list[tuple[float, Node]]) -> None:
@@ -101,7 +113,8 @@ def divide(state: Lowering, fx: FxNode, path: str) -> str | None:
     a, b = fx.args[:2]
     if not state.depends(b):
         divisor = float64(state.constant(b))
-        return scale(state, fx, path, state.node(a), 1.0 / divisor, ulps=1)
+        exact = bool((divisor.frexp().mantissa.abs() == 0.5).all())  # powers of two
+        return scale(state, fx, path, state.node(a), 1.0 / divisor, ulps=0 if exact else 1)
     inverse = entrywise(state, fx, path, state.node(b), "reciprocal", {})
     if state.depends(a):
         product(state, fx, path, state.node(a), inverse)
@@ -142,7 +155,7 @@ def extremum(kind: str) -> Lower:
     def lower(state: Lowering, fx: FxNode, path: str) -> str | None:
         like = next(state.node(arg) for arg in fx.args[:2] if state.depends(arg))
         nodes = [
-            state.node(arg) if state.depends(arg) else _constant(state, fx, path, like, state.constant(arg))
+            state.node(arg) if state.depends(arg) else as_node(state, fx, path, like, state.constant(arg))
             for arg in fx.args[:2]
         ]
         wide = [broadcast(state, fx, path, node, fx.meta["val"].shape) for node in nodes]
@@ -152,7 +165,7 @@ def extremum(kind: str) -> Lower:
     return lower
 
 
-def _constant(state: Lowering, fx: FxNode, path: str, like: Node, value: Any) -> Node:
+def as_node(state: Lowering, fx: FxNode, path: str, like: Node, value: Any) -> Node:
     """A constant as a node: a gather that takes no entry of `like`, and adds the value."""
     value = float64(value)
     attrs, consts = {"sizes": [like.size]}, {"index": torch.full(value.shape, -1), "offset": value}

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.fx import Node as FxNode
 
-from lipcert.graph.lowering.state import Lower, Lowering, numbered, reshaped
+from lipcert.graph.lowering.arithmetic import finite_part
+from lipcert.graph.lowering.state import Lower, Lowering, broadcast, masked, numbered, reshaped
 from lipcert.rules.types import Node
 
 _FLOAT32_INTEGERS = 2**24
@@ -97,19 +98,38 @@ class _Run:
 def _emit(state: Lowering, fx: FxNode, path: str, nodes: list[Node], tags: Any, added: Any) -> str | None:
     several = isinstance(tags, list | tuple)
     parts = zip(tags, added, strict=True) if several else [(tags, added)]
-    attrs = {"sizes": [node.size for node in nodes]}
     names = []
     for tag, extra in parts:
-        index = tag.round().long() - 1
-        if not (bool((tag == index + 1).all()) and bool(torch.isfinite(extra).all())):
-            return "it fills with an infinite constant, or mixes entries"
-        consts = {"index": index.contiguous()}
-        if bool((extra != 0).any()):
-            consts["offset"] = extra
-        names.append(state.add(fx, path, "gather", nodes, shape=tag.shape, attrs=attrs, consts=consts).name)
+        index, (offset, keep) = tag.round().long() - 1, finite_part(extra)
+        in_place = keep is None or bool((keep | (index < 0)).all())
+        if not (bool((tag == index + 1).all()) and bool(torch.isfinite(offset).all()) and in_place):
+            return "it fills with +infinity or NaN, or mixes entries"
+        names.append(_moved(state, fx, path, nodes, index, offset, keep).name)
     if several:
         state.several[fx.name] = names
     return None
+
+
+def _moved(
+    state: Lowering, fx: FxNode, path: str, nodes: list[Node], index: Tensor, offset: Tensor, keep: Tensor | None
+) -> Node:
+    """The entries `index` of the nodes, or `offset` where it is -1, masked where `keep` is False."""
+    constants = bool((offset != 0).any())
+    if keep is not None and not constants and len(nodes) == 1 and _stays(nodes[0], index, keep):
+        return masked(state, fx, path, broadcast(state, fx, path, nodes[0], index.shape), keep)
+    attrs, consts = {"sizes": [node.size for node in nodes]}, {"index": index.contiguous()}
+    if constants:
+        consts["offset"] = offset
+    done = state.add(fx, path, "gather", nodes, shape=index.shape, attrs=attrs, consts=consts)
+    return done if keep is None else masked(state, fx, path, done, keep)
+
+
+def _stays(node: Node, index: Tensor, keep: Tensor) -> bool:
+    """Whether the entries that are kept are those of the node, broadcast: what is masked may be anything."""
+    sizes = zip(reversed(node.shape), reversed(index.shape), strict=False)
+    if len(node.shape) > index.dim() or not all(size in (1, wide) for size, wide in sizes):
+        return False
+    return bool((~keep | (index == numbered(node).expand(index.shape))).all())
 
 
 def getitem(state: Lowering, fx: FxNode, path: str) -> str | None:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.fx import Node as FxNode
 
+from lipcert.graph.lowering.arithmetic import entrywise, total
 from lipcert.graph.lowering.layers import per_axis
-from lipcert.graph.lowering.state import Lower, Lowering, argument, numbered
+from lipcert.graph.lowering.state import Lower, Lowering, argument, numbered, take
 from lipcert.norms.windows import Indices, combine_windows, window_indices
 from lipcert.rules.types import Node
 
@@ -28,6 +29,24 @@ def reduction(kind: str) -> Lower:
         return _max(state, fx, path, node, windows, lowest=kind == "amin")
 
     return lower
+
+
+def variance(state: Lowering, fx: FxNode, path: str) -> str | None:
+    """The sum of squares around the mean over axes, divided by their length less a correction.
+
+    The correction is given, or told by `unbiased`: 1 where it is true, as it is unless told otherwise, else 0.
+    """
+    node, given = state.node(fx.args[0]), fx.kwargs.get("correction")
+    windows = _along(node, argument(fx, 1, "dim"))
+    count, length = windows.shape
+    correction = float(argument(fx, 2, "unbiased", True)) if given is None else float(given)  # type: ignore[arg-type]
+    one, divisor = torch.ones(count, dtype=torch.float64), length - correction
+    means = _window_sum(state, fx, path, node, windows, length * one, (count,))
+    of_entry = torch.empty(node.size, dtype=torch.int64)
+    of_entry[windows.flatten()] = torch.arange(count).repeat_interleave(length)
+    total(state, fx, path, [(1.0, node), (-1.0, take(state, fx, path, means, of_entry.reshape(node.shape)))])
+    squares = entrywise(state, fx, path, state.node(fx), "pow", {"exponent": 2})
+    return _sum(state, fx, path, squares, windows, divisor * one)
 
 
 def _along(node: Node, dim: Any) -> Tensor:
@@ -48,9 +67,15 @@ def _shape(fx: FxNode) -> tuple[int, ...]:
 def _sum(state: Lowering, fx: FxNode, path: str, node: Node, windows: Tensor, divisor: Tensor) -> str | None:
     if not bool((divisor >= 1).all()):
         return "a divisor below 1"
-    consts = {"windows": windows.contiguous(), "divisor": divisor}
-    state.add(fx, path, "window_sum", [node], shape=_shape(fx), attrs={"size": node.size}, consts=consts)
+    _window_sum(state, fx, path, node, windows, divisor, _shape(fx))
     return None
+
+
+def _window_sum(
+    state: Lowering, fx: FxNode, path: str, node: Node, windows: Tensor, divisor: Tensor, shape: tuple[int, ...]
+) -> Node:
+    consts = {"windows": windows.contiguous(), "divisor": divisor}
+    return state.add(fx, path, "window_sum", [node], shape=shape, attrs={"size": node.size}, consts=consts)
 
 
 def _max(state: Lowering, fx: FxNode, path: str, node: Node, windows: Tensor, *, lowest: bool = False) -> str | None:

@@ -1,10 +1,12 @@
 """Lowering of matrix products and contractions; one with a constant is a linear layer."""
 
+import math
 from typing import Any
 
 from torch import Tensor
 from torch.fx import Node as FxNode
 
+from lipcert.graph.lowering.arithmetic import float64, scale, total
 from lipcert.graph.lowering.state import Lowering, argument, broadcast, common_shape, permute, reshaped
 from lipcert.rules.types import Node
 
@@ -37,7 +39,28 @@ def addmm(state: Lowering, fx: FxNode, path: str) -> str | None:
 
 
 def matmul(state: Lowering, fx: FxNode, path: str) -> str | None:
-    a, b = fx.args[:2]
+    return _multiply(state, fx, path, *fx.args[:2])
+
+
+def baddbmm(state: Lowering, fx: FxNode, path: str) -> str | None:
+    """beta · input + alpha · (a b); torch does not look at the input where beta is 0."""
+    given, a, b = fx.args[:3]
+    beta, alpha = (float(argument(fx, 3 + i, name, 1)) for i, name in enumerate(("beta", "alpha")))
+    if not (math.isfinite(beta) and math.isfinite(alpha)):
+        return "a constant in it is infinite or NaN"
+    if not (state.depends(a) or state.depends(b)):
+        return "a product of constants"
+    problem = _multiply(state, fx, path, a, b)
+    if problem:
+        return problem
+    if beta and state.depends(given):
+        total(state, fx, path, [(beta, state.node(given)), (alpha, state.node(fx))])
+        return None
+    offset = beta * float64(state.constant(given)) if beta else 0.0
+    return scale(state, fx, path, state.node(fx), alpha, offset)
+
+
+def _multiply(state: Lowering, fx: FxNode, path: str, a: Any, b: Any) -> str | None:
     if state.depends(a) and state.depends(b):
         return _of_two_nodes(state, fx, path, state.node(a), state.node(b))
     if state.depends(b):
@@ -73,18 +96,20 @@ def _of_two_nodes(state: Lowering, fx: FxNode, path: str, a: Node, b: Node) -> s
 
 
 def einsum(state: Lowering, fx: FxNode, path: str) -> str | None:
-    """A contraction of one activation with one constant, each index kept by one of them or summed over."""
+    """A contraction of two operands, one of which may be constant."""
     equation, operands = str(fx.args[0]).replace(" ", ""), fx.args[1]
     terms, arrow, kept = equation.partition("->")
     names = terms.split(",")
-    if not arrow or "." in equation or not isinstance(operands, list | tuple) or len(operands) != 2:
+    if not arrow or "." in equation or not isinstance(operands, list | tuple) or not len(operands) == len(names) == 2:
+        return f"the equation {equation!r}"
+    if any(len(set(part)) < len(part) for part in (*names, kept)) or not set(kept) <= set(names[0] + names[1]):
         return f"the equation {equation!r}"
     if not state.depends(operands[0]):
         operands, names = operands[::-1], names[::-1]
+    node, equation_of = state.node(operands[0]), (names[0], names[1], kept)
     if state.depends(operands[1]):
-        return "a contraction of two activations"
-    equation_of = names[0], names[1], kept
-    return _contract(state, fx, path, state.node(operands[0]), state.constant(operands[1]), equation_of)
+        return _contract_nodes(state, fx, path, node, state.node(operands[1]), equation_of)
+    return _contract(state, fx, path, node, state.constant(operands[1]), equation_of)
 
 
 def _contract(
@@ -94,15 +119,42 @@ def _contract(
     given, other, kept = equation
     summed = [i for i in given if i in other and i not in kept]
     rows, columns = ([i for i in part if i not in summed] for part in (given, other))
-    repeated = any(len(set(part)) < len(part) for part in equation)
-    if repeated or not summed or sorted(rows + columns) != sorted(kept):
-        return f"the equation {','.join(equation[:2])}->{kept}"
+    if not summed or sorted(rows + columns) != sorted(kept):
+        return f"the equation {given},{other}->{kept} with a constant"
     weight = constant.permute([other.index(i) for i in columns + summed])
     sizes = [*weight.shape[: len(columns)]]
     matrix = weight.reshape(-1, weight.shape[len(columns) :].numel())
     x = permute(state, fx, path, node, [given.index(i) for i in rows + summed])
     shape = x.shape[: len(rows)]
-    mapped = dense(state, fx, path, reshaped(state, fx, path, x, (*shape, matrix.shape[1])), matrix)
-    wide = reshaped(state, fx, path, mapped, (*shape, *sizes))
+    mapped = dense(state, fx, path, _shaped(state, fx, path, x, (*shape, matrix.shape[1])), matrix)
+    wide = _shaped(state, fx, path, mapped, (*shape, *sizes))
     permute(state, fx, path, wide, [(rows + columns).index(i) for i in kept])
     return None
+
+
+def _contract_nodes(
+    state: Lowering, fx: FxNode, path: str, a: Node, b: Node, equation: tuple[str, str, str]
+) -> str | None:
+    """Axes of both that are kept count matrix products; of each its own axes are rows or columns, joined to one."""
+    left, right, kept = equation
+    sizes = dict(zip(left + right, a.shape + b.shape, strict=True))
+    both = [i for i in kept if i in left and i in right]
+    rows, columns = ([i for i in kept if i in own and i not in both] for own in (left, right))
+    summed = [i for i in left if i in right and i not in kept]
+    alike = all(a.shape[left.index(i)] == b.shape[right.index(i)] for i in both + summed)
+    if not alike or {*both, *rows, *columns, *summed} != {*left, *right}:
+        return f"the equation {left},{right}->{kept}"
+    lead, inner = [sizes[i] for i in both], math.prod(sizes[i] for i in summed)
+    high, wide = (math.prod(sizes[i] for i in part) for part in (rows, columns))
+    x = permute(state, fx, path, a, [left.index(i) for i in both + rows + summed])
+    y = permute(state, fx, path, b, [right.index(i) for i in both + summed + columns])
+    pair = [_shaped(state, fx, path, x, (*lead, high, inner)), _shaped(state, fx, path, y, (*lead, inner, wide))]
+    done = state.add(fx, path, "matmul", pair, shape=(*lead, high, wide))
+    order = both + rows + columns
+    apart = _shaped(state, fx, path, done, tuple(sizes[i] for i in order))
+    permute(state, fx, path, apart, [order.index(i) for i in kept])
+    return None
+
+
+def _shaped(state: Lowering, fx: FxNode, path: str, node: Node, shape: tuple[int, ...]) -> Node:
+    return node if node.shape == shape else reshaped(state, fx, path, node, shape)

@@ -110,6 +110,11 @@ def take(state: Lowering, fx: FxNode, path: str, node: Node, index: Tensor) -> N
     return state.add(fx, path, "gather", [node], shape=index.shape, attrs=attrs, consts=consts)
 
 
+def masked(state: Lowering, fx: FxNode, path: str, node: Node, keep: Tensor) -> Node:
+    """`node` with -infinity where `keep`, which broadcasts to it, is False: only a softmax may take it."""
+    return state.add(fx, path, "mask", [node], shape=node.shape, consts={"keep": keep})
+
+
 def numbered(node: Node) -> Tensor:
     """The numbers of a node's entries, in its shape."""
     return torch.arange(node.size).reshape(node.shape)
@@ -123,7 +128,9 @@ def broadcast(state: Lowering, fx: FxNode, path: str, node: Node, shape: Sequenc
 
 
 def permute(state: Lowering, fx: FxNode, path: str, node: Node, axes: Sequence[int]) -> Node:
-    """`node` with its axes in this order."""
+    """`node` with its axes in this order; itself where they are."""
+    if list(axes) == list(range(len(node.shape))):
+        return node
     return take(state, fx, path, node, numbered(node).permute(tuple(axes)))
 
 

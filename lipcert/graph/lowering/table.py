@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lipcert.graph.lowering import arithmetic, functions, layers, moves, products
+from lipcert.graph.lowering import arithmetic, attention, functions, layers, moves, pools, products
 from lipcert.graph.lowering.functions import clamp, function
 from lipcert.graph.lowering.layers import along_axis, conv, conv_transpose
 from lipcert.graph.lowering.moves import filled, move, reshape, same
@@ -16,6 +16,7 @@ LOWER: Mapping[str, Lower] = {
     "aten.addmm.default": products.addmm,
     "aten.mm.default": products.matmul,
     "aten.bmm.default": products.matmul,
+    "aten.baddbmm.default": products.baddbmm,
     "aten.matmul.default": products.matmul,
     "aten.mv.default": products.matmul,
     "aten.einsum.default": products.einsum,
@@ -29,6 +30,7 @@ LOWER: Mapping[str, Lower] = {
     "aten.conv_transpose2d.input": conv_transpose(2),
     "aten.conv_transpose3d.input": conv_transpose(3),
     "aten.convolution.default": layers.convolution,
+    "aten.scaled_dot_product_attention.default": attention.scaled_dot_product,
     # normalisation
     "aten._native_batch_norm_legit_no_training.default": layers.batch_norm,
     "aten.layer_norm.default": layers.layer_norm,
@@ -92,6 +94,7 @@ LOWER: Mapping[str, Lower] = {
     # along an axis
     "aten.softmax.int": along_axis("softmax"),
     "aten._softmax.default": along_axis("softmax"),
+    "aten._safe_softmax.default": along_axis("softmax"),
     "aten.log_softmax.int": along_axis("log_softmax"),
     "aten._log_softmax.default": along_axis("log_softmax"),
     "aten.logsumexp.default": along_axis("logsumexp"),
@@ -100,6 +103,8 @@ LOWER: Mapping[str, Lower] = {
     "aten.mean.default": reduction("mean"),
     "aten.sum.dim_IntList": reduction("sum"),
     "aten.sum.default": reduction("sum"),
+    "aten.var.correction": pools.variance,
+    "aten.var.dim": pools.variance,
     "aten.amax.default": reduction("amax"),
     "aten.amin.default": reduction("amin"),
     "aten.max.dim": reduction("amax"),

@@ -32,6 +32,7 @@ class Pointwise:
     function, derivative: the pieces that cover the domain of φ; those of φ' may jump in between.
     defined: where [lo, hi] lies inside the domain.
     source: the facts about φ' and φ from which the pieces follow.
+    shrinks: whether |φ(x)| <= |x| although some slope exceeds 1: φ(x) = x p(x) with 0 <= p <= 1.
     """
 
     forward: Callable[..., Float[Tensor, "..."]]
@@ -39,6 +40,7 @@ class Pointwise:
     derivative: Callable[..., Curves]
     source: str
     defined: Callable[[Array, Array], Mask] = everywhere
+    shrinks: bool = False
 
     def slopes(self, lo: Array | Scalar, hi: Array | Scalar, **parameters: object) -> tuple[Array, Array]:
         """Bounds (low, high) of every secant slope of φ with both points in [lo, hi], elementwise.

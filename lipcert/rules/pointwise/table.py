@@ -42,6 +42,7 @@ POINTWISE: dict[str, Pointwise] = {
     "hardswish": Pointwise(
         F.hardswish, kinked.hardswish, kinked.hardswish_derivative,
         "0 up to -3, then x(x+3)/6 with slope (2x+3)/6 from -1/2 to 3/2, then x from 3",
+        shrinks=True,
     ),
     "softshrink": Pointwise(
         kinked.softshrink_forward, kinked.softshrink, kinked.softshrink_derivative,
@@ -86,18 +87,22 @@ POINTWISE: dict[str, Pointwise] = {
     "silu": Pointwise(
         F.silu, smooth.silu, smooth.silu_derivative,
         "φ'' = s'(2 - x·tanh(x/2)) changes sign at ±2.39936 only, where φ' is 1.09984 and -0.09984",
+        shrinks=True,
     ),
     "gelu": Pointwise(
         smooth.gelu_forward, smooth.gelu, smooth.gelu_derivative,
         "φ'' = (2 - x²)·normal density changes sign at ±√2 only, where φ' is 1.12890415 and -0.12890415",
+        shrinks=True,
     ),
     "gelu_tanh": Pointwise(
         smooth.gelu_tanh_forward, smooth.gelu_tanh, smooth.gelu_tanh_derivative,
         "φ'' changes sign at ±1.41850 only, where φ' is 1.12899307 and -0.12899307",
+        shrinks=True,
     ),
     "mish": Pointwise(
         smooth.mish_forward, smooth.mish, smooth.mish_derivative,
         "φ'' changes sign at -2.25638 and 1.49057 only, where φ' is -0.11253 and 1.08850",
+        shrinks=True,
     ),
     "erf": Pointwise(
         torch.erf, smooth.erf, smooth.erf_derivative,

@@ -14,6 +14,7 @@ from flint import arb
 from torch import Tensor
 
 from lipcert.norms import ball
+from lipcert.rules.interval import constant64
 from lipcert.rules.regions.region import Region, bends
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Node, Reach
@@ -23,11 +24,12 @@ from lipcert.rules.types import Node, Reach
 class Part:
     """One matrix of a sum, as columns: a batch of `n_variable` tensors of the node's shape.
 
-    error: a bound on the Frobenius norm of (true matrix - columns).
+    error: a bound on the Frobenius norm of (true matrix - columns). identity: whether it is a new variable itself.
     """
 
     columns: Tensor
     error: arb
+    identity: bool = False
 
     @property
     def matrix(self) -> Tensor:
@@ -101,7 +103,8 @@ class _Work:
     def variable(self, shape: tuple[int, ...]) -> Sum:
         size = int(np.prod(shape))
         self.sizes.append(size)
-        return {len(self.sizes) - 1: Part(torch.eye(size, dtype=torch.float64).reshape(size, *shape), arb(0))}
+        eye = torch.eye(size, dtype=torch.float64).reshape(size, *shape)
+        return {len(self.sizes) - 1: Part(eye, arb(0), identity=True)}
 
     def linear(self, node: Node, inputs: list[Sum]) -> Sum:
         # fl(LM) errs from LM by at most γ_k |L||M| entry by entry (k products a sum; a computed factor of
@@ -114,6 +117,10 @@ class _Work:
         result = {}
         for variable in sorted(set().union(*inputs)):
             parts = [parts.get(variable) for parts in inputs]
+            if node.op == "linear" and _is_one_row(parts[0], shapes[0]):
+                weight = constant64(node, "weight")  # W I = W, without a product
+                result[variable] = Part(weight.T.reshape(len(weight.T), *node.shape), arb(0))
+                continue
             columns = [_columns(p, self.sizes[variable], s) for p, s in zip(parts, shapes, strict=True)]
             carried = _root_of_squares([part.error for part in parts if part])
             formed = _root_of_squares([frobenius(part.columns) for part in parts if part])
@@ -149,6 +156,11 @@ class _Work:
         a, b = inputs
         sign = 1.0 if node.attrs["kind"] == "max" else -1.0
         return _add(b, self._unit(node, _add(a, b, sign, -sign)), 1.0, sign)
+
+
+def _is_one_row(part: Part | None, shape: tuple[int, ...]) -> bool:
+    """Whether this is a new variable that is a row of features."""
+    return part is not None and part.identity and int(np.prod(shape)) == shape[-1]
 
 
 def _times(parts: Sum, factor: Tensor) -> Sum:

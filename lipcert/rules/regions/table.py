@@ -1,7 +1,7 @@
 """The ways to bound a region as a whole, by name; a certificate says which one was used."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -13,17 +13,21 @@ from lipcert.norms.conv import Conv
 from lipcert.norms.norm import Norm
 from lipcert.rules.affine import conv_of, largest_factor
 from lipcert.rules.interval import constant64
+from lipcert.rules.regions.attention import prove_attention
 from lipcert.rules.regions.increments import Increments, increments
-from lipcert.rules.regions.region import Region, bends
+from lipcert.rules.regions.midrad import ScalingProver, prove_midrad
+from lipcert.rules.regions.region import Region, is_member
 from lipcert.rules.regions.remainder import prove_remainder
-from lipcert.rules.types import Node, Prover, Reach
+from lipcert.rules.regions.token import one_token
+from lipcert.rules.table import RULES
+from lipcert.rules.types import Fact, Node, Reach
 
 Nodes = Mapping[str, Node]
-Reaches = Mapping[str, Reach]
+Facts = Mapping[str, Fact]
 
 
 @runtime_checkable
-class RegionProver(Prover, Protocol):
+class RegionProver(ScalingProver, Protocol):
     """A prover that also supplies multipliers."""
 
     def multipliers(self, key: str, work: Increments) -> arb | None:
@@ -32,12 +36,31 @@ class RegionProver(Prover, Protocol):
 
 
 @dataclass(frozen=True)
+class Whole:
+    """What is proved of a region as a whole. gain: from entry to exit, in the groups that their facts have.
+
+    size: a bound on the exit's groups, inf where the method gives none. paths: what the gain is made of, by name.
+    """
+
+    gain: arb
+    size: arb = field(default_factory=lambda: arb("inf"))
+    paths: Mapping[str, arb] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Method:
-    """prove(nodes, region, reaches, prover) → gain from entry to exit, or None. norm: inner order."""
+    """prove(nodes, region, facts, prover) → what is proved, or None. norm: inner order.
+
+    facts: what is known of the values of every node; gains are not used.
+    by_token: whether it holds between groups as they are; the others are run on one token, where all are mapped
+    alike. sizes: whether it bounds the exit's values too.
+    """
 
     norm: int | str
-    prove: Callable[[Nodes, Region, Reaches, RegionProver], arb | None]
+    prove: Callable[[Nodes, Region, Facts, RegionProver], Whole | None]
     source: str
+    by_token: bool = False
+    sizes: bool = False
 
 
 def key_of(region: Region, method: str) -> str:
@@ -45,16 +68,32 @@ def key_of(region: Region, method: str) -> str:
     return f"{region.entry} → {region.exit} by {method}"
 
 
-def _multipliers(nodes: Nodes, region: Region, reaches: Reaches, prover: RegionProver) -> arb | None:
-    return prover.multipliers(key_of(region, "multipliers"), increments(nodes, region, reaches))
-
-
-def _matrix(nodes: Nodes, region: Region, reaches: Reaches, prover: RegionProver) -> arb | None:
-    # No nonlinearity: the region is one matrix, known up to |E|_F: |M + E|_2 <= |M|_2 + |E|_F.
-    if any(bends(nodes[name]) for name in region.members):
+def _multipliers(nodes: Nodes, region: Region, facts: Facts, prover: RegionProver) -> Whole | None:
+    reaches = _reaches(facts, region)
+    if not all(is_member(nodes[name], reaches) for name in region.members):
         return None
-    part = increments(nodes, region, reaches).exit[0]
-    return prover.spectral(key_of(region, "matrix"), part.matrix.numpy()) + part.error
+    gain = prover.multipliers(key_of(region, "multipliers"), increments(nodes, region, reaches))
+    return None if gain is None else Whole(gain)
+
+
+def _midrad(nodes: Nodes, region: Region, facts: Facts, prover: RegionProver) -> Whole | None:
+    reaches = _reaches(facts, region)
+    if not all(is_member(nodes[name], reaches) for name in region.members):
+        return None
+    gain = prove_midrad(increments(nodes, region, reaches), prover, key_of(region, "midrad"))
+    return None if gain is None else Whole(gain)
+
+
+def _reaches(facts: Facts, region: Region) -> dict[str, Reach]:
+    return {name: facts[name].reach for name in (region.entry, *region.members)}
+
+
+def _matrix(nodes: Nodes, region: Region, facts: Facts, prover: RegionProver) -> Whole | None:
+    # No nonlinearity: the region is one matrix, known up to |E|_F: |M + E|_2 <= |M|_2 + |E|_F.
+    if any(RULES[nodes[name].op].linear is None for name in region.members):
+        return None
+    part = increments(nodes, region, _reaches(facts, region)).exit[0]
+    return Whole(prover.spectral(key_of(region, "matrix"), part.matrix.numpy()) + part.error)
 
 
 def folded(nodes: Nodes, region: Region) -> tuple[Conv, arb] | None:
@@ -90,14 +129,19 @@ def _per_output(factor: torch.Tensor, conv: Node, rank: int) -> torch.Tensor:
     return grouped.repeat_interleave(each, 0).reshape(conv.consts["weight"].shape[0], -1, *[1] * (rank - 2))
 
 
-def _conv_scale(nodes: Nodes, region: Region, reaches: Reaches, prover: RegionProver) -> arb | None:
+def _conv_scale(nodes: Nodes, region: Region, facts: Facts, prover: RegionProver) -> Whole | None:
     # |L(K)| <= |L(K̂)| + |L(K̂ - K)|, and entrywise |K̂ - K| <= δ|K̂| gives |L(K̂ - K)|_2 <= δ √(|L|_1 |L|_∞).
     pair = folded(nodes, region)
     if pair is None:
         return None
     conv, relative = pair
     slack = relative * _absolute(conv)
-    return prover.conv(key_of(region, "folded"), conv) + slack
+    return Whole(prover.conv(key_of(region, "folded"), conv) + slack)
+
+
+def _attention(nodes: Nodes, region: Region, facts: Facts, prover: RegionProver) -> Whole | None:
+    proved = prove_attention(nodes, region, facts, prover, key_of(region, "attention"))
+    return None if proved is None else Whole(proved.gain, proved.size, proved.paths)
 
 
 def _absolute(conv: Conv) -> arb:
@@ -106,21 +150,35 @@ def _absolute(conv: Conv) -> arb:
     return (rows * columns).sqrt() * conv.groups * (1 + 2 * ball.gamma(conv.kernel.size + 2))
 
 
-def _remainder(nodes: Nodes, region: Region, reaches: Reaches, prover: RegionProver) -> arb | None:
-    return prove_remainder(nodes, region, reaches)
+def _remainder(nodes: Nodes, region: Region, facts: Facts, prover: RegionProver) -> Whole | None:
+    reaches = _reaches(facts, region)
+    if not all(is_member(nodes[name], reaches) for name in region.members):
+        return None
+    gain = prove_remainder(nodes, region, reaches)
+    return None if gain is None else Whole(gain)
 
 
 METHODS: Mapping[str, Method] = {
     "multipliers": Method(2, _multipliers, "S-procedure with diagonal multipliers (LipSDP; Pauli et al. 2021)"),
+    "midrad": Method(2, _midrad, "mean slope and deviation: |C + BA/2| + |BD||D⁻¹A|/2"),
     "matrix": Method(2, _matrix, "the product of linear maps, formed, with its rounding"),
     "folded": Method(2, _conv_scale, "BatchNorm folded into the convolution before it"),
     "remainder": Method("inf", _remainder, "a matrix and an entrywise remainder (Combettes and Pesquet 2020)"),
-}
+    "attention": Method(
+        2, _attention, "attention with its projections: value path, and logits as bilinear forms", by_token=True,
+        sizes=True,
+    ),
+}  # fmt: skip
 
 
 def prove_region(
-    method: str, nodes: Nodes, region: Region, norm: Norm, reaches: Reaches, prover: RegionProver
-) -> arb | None:
-    """The region's gain by the named method; None where it proves nothing in this norm."""
+    method: str, nodes: Nodes, region: Region, norm: Norm, facts: Facts, prover: RegionProver
+) -> Whole | None:
+    """What the named method proves of the region; None where that is nothing in this norm."""
     chosen = METHODS[method]
-    return chosen.prove(nodes, region, reaches, prover) if chosen.norm == norm.inner else None
+    if chosen.norm != norm.inner or (chosen.by_token and not norm.by_token):
+        return None
+    if norm.by_token and not chosen.by_token:
+        one = one_token(nodes, region, facts)
+        return None if one is None else chosen.prove(one.nodes, region, one.facts, prover)
+    return chosen.prove(nodes, region, facts, prover)

@@ -1,0 +1,178 @@
+"""How far the logits of attention can move in an attention region: σ_h of `regions.attention`, a head."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from flint import arb
+from jaxtyping import Float
+
+from lipcert.norms import ball
+from lipcert.norms.bilinear import core, product_error
+from lipcert.norms.dense import frobenius_upper
+from lipcert.rules.regions.heads import Affine, Rows, affine, rows_of
+from lipcert.rules.regions.meetings import Keep, Meetings, largest_norm, meetings
+from lipcert.rules.regions.region import Region
+from lipcert.rules.types import Fact, Node, Prover
+from lipcert.rules.walk import gains
+
+Matrix = Float[np.ndarray, "m n"]
+
+
+@dataclass(frozen=True)
+class Logits:
+    """deviations: for each query head a bound σ_h on the deviation of da_ts under any P_t, where all |dx_s| <= 1.
+
+    maps: for each head an M_h with σ_h <= |M_h dx_t| R + |M_h x_t| + shifts[h], within errors[h] in Frobenius norm;
+    none where queries or keys are no affine maps.
+    """
+
+    deviations: list[arb]
+    maps: list[Matrix] = field(default_factory=list)
+    errors: list[arb] = field(default_factory=list)
+    shifts: list[arb] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Queries or keys. affine: where their base is an affine map of the entry's tokens. size, gain: of every row,
+    where it is not."""
+
+    rows: Rows
+    affine: Affine | None
+    size: arb
+    gain: arb
+
+
+def logits(
+    nodes: Mapping[str, Node], region: Region, node: Node, facts: Mapping[str, Fact], prover: Prover, key: str
+) -> Logits | None:
+    """None where a query or key has no bounded size or gain."""
+    q, k = (_side(nodes, region, name, facts, prover, f"{key}, {part}")
+            for name, part in zip(node.inputs[:2], ("queries", "keys"), strict=True))  # fmt: skip
+    if q is None or k is None:
+        return None
+    scale, radius = abs(arb(float(node.attrs["scale"]))), facts[region.entry].size
+    heads = int(np.prod(node.shape[:-2]))
+    if q.affine is None or k.affine is None:
+        deviation = scale * (q.size * k.gain + k.size * q.gain)
+        return Logits([deviation] * heads)
+    forms = _Forms(q, k, q.affine, k.affine, _keep(node), prover, key)
+    group = int(node.attrs["group"])
+    found = [forms.of(head, head // group) for head in range(heads)]
+    known = [part for part in found if part is not None]
+    if len(known) < heads:
+        return None
+    return Logits(
+        [scale * (2 * part.norm * radius + part.shift) for part in known],
+        [part.map * abs(float(node.attrs["scale"])) for part in known],
+        [scale * part.error + ball.gamma(1) * scale * frobenius_upper(part.map) for part in known],
+        [scale * part.shift for part in known],
+    )
+
+
+def _side(
+    nodes: Mapping[str, Node], region: Region, name: str, facts: Mapping[str, Fact], prover: Prover, key: str
+) -> _Side | None:
+    found = rows_of(nodes, name, region.entry)
+    if found is None:
+        return None
+    base, rows = found
+    given = affine(nodes, base, region.entry)
+    if given is not None:
+        return _Side(rows, given, arb("inf"), arb("inf"))
+    longest = largest_norm(rows)
+    gain = gains(nodes, region, base, facts, prover)
+    size = _row_size(nodes[base], facts[base])
+    return _Side(rows, None, longest * size, longest * gain) if (size + gain).is_finite() else None
+
+
+def _row_size(node: Node, fact: Fact) -> arb:
+    """Every row lies within a group; one that was normalised has at most the root of its length."""
+    if node.op == "normalise" and int(node.attrs["features"]) == node.shape[-1]:
+        return fact.size.min(arb(node.shape[-1]).sqrt())
+    return fact.size
+
+
+def _keep(node: Node) -> Keep | None:
+    """The pairs that some head lets meet."""
+    if "keep" not in node.consts:
+        return None
+    shape = (*node.shape[:-1], node.consts["keep"].shape[-1])
+    wide = node.consts["keep"].expand(shape)
+    kept: Keep = wide.reshape(-1, *shape[-2:]).any(dim=0).numpy()
+    return kept
+
+
+@dataclass(frozen=True)
+class _Form:
+    """One head, without the scale. norm: |W_QᵀNW_K| at the worst pair. shift: what the biases add. map, error: M_h."""
+
+    norm: arb
+    shift: arb
+    map: Matrix
+    error: arb
+
+
+@dataclass
+class _Forms:
+    """The bilinear forms of all heads of one attention."""
+
+    q: _Side
+    k: _Side
+    q_map: Affine
+    k_map: Affine
+    keep: Keep | None
+    prover: Prover
+    key: str
+
+    def of(self, head: int, kv_head: int) -> _Form | None:
+        """The shift is |W_KᵀNᵀb_Q| + |W_QᵀNb_K| at the worst pair; without the last where N is fixed."""
+        left, right = _weight(self.q_map, self.q.rows, head), _weight(self.k_map, self.k.rows, kv_head)
+        cores = core(left, self.q_map.error), core(right, self.k_map.error)
+        if cores[0] is None or cores[1] is None:
+            return None
+        met = meetings(self.q.rows, self.k.rows, head, kv_head, self.keep)
+        name = f"{self.key}, logits of head {head}"
+        sizes = [self.prover.spectral(f"{name}, {part}", c)
+                 for part, c in zip(("queries", "keys"), cores, strict=True) if c is not None]  # fmt: skip
+        product = cores[0].T @ met.middles @ cores[1]
+        rounding = max((product_error(cores[0], m, cores[1]) for m in met.middles), key=ball.up)
+        norm = self.prover.spectral(name, product) + rounding + met.spread * sizes[0] * sizes[1]
+        shift = _moved(self.q_map, self.q.rows, head, met, right, self.k_map.error, sizes[1])
+        if self.q.rows.fixed and self.k.rows.fixed:
+            return _Form(norm, shift, *self._through_keys(left, cores[1], sizes[1], met))
+        turned = Meetings(met.middles.transpose(0, 2, 1), met.spread)
+        shift += _moved(self.k_map, self.k.rows, kv_head, turned, left, self.q_map.error, sizes[0])
+        return _Form(norm, shift, *self._through_any(left, sizes[1]))
+
+    def _through_keys(self, left: Matrix, keys: Matrix, size: arb, met: Meetings) -> tuple[Matrix, arb]:
+        """M = L_KᵀNᵀW_Q where N is the same for all pairs."""
+        turned = met.middles[0].T
+        error = product_error(keys, turned, left) + size * met.spread * frobenius_upper(left)
+        return keys.T @ turned @ left, error + size * (frobenius_upper(turned) + met.spread) * self.q_map.error
+
+    def _through_any(self, left: Matrix, size: arb) -> tuple[Matrix, arb]:
+        """M = |L_K||N| W_Q, as |L_KᵀNᵀu| <= |L_K||N||u| for every pair."""
+        largest = ball.up(size * largest_norm(self.q.rows) * largest_norm(self.k.rows))
+        return left * largest, arb(largest) * (self.q_map.error + ball.gamma(1) * frobenius_upper(left))
+
+
+def _weight(given: Affine, rows: Rows, head: int) -> Float[np.ndarray, "used entry"]:
+    return given.weight[rows.columns[head]]
+
+
+def _moved(
+    given: Affine, rows: Rows, head: int, met: Meetings, other: Float[np.ndarray, "used entry"], error: arb, norm: arb
+) -> arb:
+    """|Wᵀ Nᵀ b| at the worst N, for the bias b of this side and the weight W of the other, known within `error`."""
+    bias, size = given.bias[rows.columns[head]], given.size[rows.columns[head]]
+    if not bool((size != 0).any()):
+        return arb(0)
+    turned = bias @ met.middles  # (bucket, used by the other)
+    longest = float(np.linalg.norm(turned @ other, axis=1).max())
+    terms = sum(other.shape) + met.middles.shape[1] + given.terms + 16
+    absolute = [frobenius_upper(size[None]) * frobenius_upper(m) for m in met.middles]
+    largest = max(absolute, key=ball.up)
+    rounding = 4 * ball.gamma(terms) * largest * (frobenius_upper(other) + error) + largest * error
+    return arb(longest) * (1 + ball.gamma(terms)) + rounding + met.spread * frobenius_upper(size[None]) * norm

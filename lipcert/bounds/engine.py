@@ -8,6 +8,7 @@ from flint import arb
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from lipcert.bounds.blocks import block_table
 from lipcert.bounds.layers import layer_table
 from lipcert.bounds.measure import Measured, measure
 from lipcert.bounds.points import points_of
@@ -69,7 +70,7 @@ def bound_graph(
     attention = attention_regions(graph) if walked.by_token else []
     known = values(graph, norm, domain, attention, prover, progress)
     plain = prove(graph, walked, known, [], prover, progress).facts
-    steps = _steps(graph, walked, known, attention)
+    steps = _steps(graph, walked, known.facts, attention)
     prover.share(len(steps))
     proof = prove(graph, walked, known, steps, prover, progress)
     measured = _measure(graph, norm, domain, seconds, seed, progress)
@@ -83,7 +84,8 @@ def bound_graph(
     witnesses = {key: value for key, value in prover.witnesses.items() if _needed(key, graph, kept)}
     return Bound(
         Status.PROVED, claim, upper * ROOM, measured.ratio, product,
-        tuple(layer_table(graph, walked, proof.facts, plain[graph.output].gain, prover)), _regions(proof, plain),
+        tuple(layer_table(graph, walked, known, proof.facts, plain[graph.output].gain, prover)), _regions(proof, plain),
+        tuple(block_table(graph, route(graph, norm), proof, plain, upper)) if walked.by_token else (),
         compose(claim, upper * ROOM, graph, proof.facts, kept, witnesses), time.monotonic() - started,
     )  # fmt: skip
 

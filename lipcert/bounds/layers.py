@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -10,15 +10,15 @@ import torch
 from flint import arb
 from jaxtyping import Float
 
+from lipcert.bounds.search import SearchProver
+from lipcert.certificate.prove import Known
 from lipcert.graph.graph import Graph
 from lipcert.norms import ball
 from lipcert.norms.estimate import LinearMap, lanczos
 from lipcert.norms.norm import Norm
-from lipcert.rules.affine import conv_of, weight_matrix
-from lipcert.rules.regions.table import RegionProver
+from lipcert.rules.affine import conv_of
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Fact, Node
-from lipcert.rules.walk import gain
 
 MOVES = frozenset({"reshape", "gather"})
 """Operations left out of the table where they multiply nothing."""
@@ -52,20 +52,22 @@ class Layer:
         return finite | {"shape": list(self.shape)}
 
 
-def layer_table(graph: Graph, norm: Norm, facts: Mapping[str, Fact], product: arb, prover: RegionProver) -> list[Layer]:
+def layer_table(
+    graph: Graph, norm: Norm, known: Known, facts: Mapping[str, Fact], product: arb, prover: SearchProver
+) -> list[Layer]:
     """A row for each node that can change a difference, in the order of the graph."""
     rows = []
     for node in graph.nodes.values():
         if node.op == "input":
             continue
-        alone = gain(node, norm, [replace(facts[name], gain=arb(1)) for name in node.inputs], prover)
+        alone = known.passages[node.name].gain(node, norm, [arb(1)] * len(node.inputs), prover)
         if node.op not in MOVES or alone != 1:
-            rows.append(_row(node, norm, alone, facts[node.name], product))
+            estimate = _estimate(node, prover) if norm.inner == 2 else None
+            rows.append(_row(node, estimate, alone, facts[node.name], product))
     return rows
 
 
-def _row(node: Node, norm: Norm, alone: arb, fact: Fact, product: arb) -> Layer:
-    estimate = _estimate(node) if norm.inner == 2 else None
+def _row(node: Node, estimate: float | None, alone: arb, fact: Fact, product: arb) -> Layer:
     value, whole = ball.up(alone), ball.log10(product)
     share = ball.log10(alone) / whole if whole > 0 and alone > 0 else None
     return Layer(
@@ -83,12 +85,12 @@ def operation(node: Node) -> str:
     return {"window_sum": "average", "window_max": "max pool", "normalise": "normalisation"}.get(node.op, node.op)
 
 
-def _estimate(node: Node) -> float | None:
-    """A lower bound of the l2 norm of a weight, by Lanczos iteration, which converges from below."""
-    if node.op not in ("linear", "conv"):
-        return None
-    weight = weight_matrix(node) if node.op == "linear" else _conv_map(node)
-    return lanczos(weight, np.random.default_rng(0)).value
+def _estimate(node: Node, prover: SearchProver) -> float | None:
+    """Of the l2 norm of a weight, by Lanczos iteration, which converges from below: what the search for its proof
+    guessed, or one for the whole operator."""
+    if node.op == "conv":
+        return lanczos(_conv_map(node), np.random.default_rng(0)).value
+    return prover.estimates[node.name].value if node.op == "linear" and node.name in prover.estimates else None
 
 
 def _conv_map(node: Node) -> LinearMap:

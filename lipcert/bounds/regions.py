@@ -28,7 +28,7 @@ _STILL = frozenset({"reshape", "gather"})
 
 def attention_regions(graph: Graph) -> list[Step]:
     """Every attention, from the tokens that its queries, keys and values are made of to the layer after its heads."""
-    dominator, users = _dominators(graph), _users(graph)
+    dominator, users = dominators(graph), _users(graph)
     steps = []
     for node in graph.nodes.values():
         if node.op == "attention":
@@ -78,7 +78,7 @@ def find_regions(graph: Graph, facts: Mapping[str, Fact], norm: Norm, found: Seq
 
     found: regions that stand already, and are not looked into.
     """
-    dominator, entries = _dominators(graph), {step.region.exit: step.region.entry for step in found}
+    dominator, entries = dominators(graph), {step.region.exit: step.region.entry for step in found}
     steps: list[Step] = []
     ends, seen = [graph.output], set()
     while ends:
@@ -105,7 +105,7 @@ def _before_moves(graph: Graph, name: str) -> str:
     return name
 
 
-def _dominators(graph: Graph) -> dict[str, str]:
+def dominators(graph: Graph) -> dict[str, str]:
     """The nearest node through which every path from the source runs (Cooper, Harvey and Kennedy 2001)."""
     order = {name: place for place, name in enumerate(graph.nodes)}
     nearest: dict[str, str] = {}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flint import arb
 
+from lipcert.bounds.blocks import Block
 from lipcert.bounds.layers import Layer
 from lipcert.certificate.document import Claim
 from lipcert.norms import ball
@@ -49,6 +50,7 @@ class Bound:
 
     ball: the proved upper bound as a rigorous number. lower: the largest ratio measured between two points
     of the domain, in float64. product: the plain product of layer norms, for comparison.
+    blocks: the steps of the main line, in token norms.
     certificate: the JSON document that `lipcert verify` proves again.
     """
 
@@ -59,6 +61,7 @@ class Bound:
     product_ball: arb
     rows: tuple[Layer, ...]
     regions: tuple[Region, ...]
+    blocks: tuple[Block, ...]
     certificate: dict[str, Any] = field(repr=False)
     seconds: float
 
@@ -99,6 +102,7 @@ class Bound:
                  "product": ball.to_text(r.product),
                  "paths": {name: ball.to_text(value) for name, value in r.paths.items()}} for r in self.regions
             ],
+            "blocks": [block.to_json() for block in self.blocks],
             "weights_sha256": self.certificate["weights_sha256"],
             "versions": self.certificate["versions"],
             "seconds": self.seconds,

@@ -12,12 +12,14 @@ from lipcert.bounds.multipliers import search_multipliers
 from lipcert.certificate.document import describe_multipliers
 from lipcert.norms.conv import Conv
 from lipcert.norms.dense import Matrix
+from lipcert.norms.estimate import Estimate
 from lipcert.norms.search import ProvedNorm, conv_norm, spectral_norm
 from lipcert.rules.regions.increments import Increments
 
 
 class SearchProver:
-    """Each key is proved once a run. witnesses: what a certificate stores, as JSON values.
+    """Each key is proved once a run. witnesses: what a certificate stores, as JSON values. estimates: of the norms
+    that a search by Lanczos iteration guessed on its way.
 
     seconds: how long to look for the multipliers of all regions together.
     """
@@ -26,6 +28,7 @@ class SearchProver:
         self._seconds, self._regions = seconds, 1
         self._proved: dict[str, arb | None] = {}
         self.witnesses: dict[str, Any] = {}
+        self.estimates: dict[str, Estimate] = {}
 
     def share(self, regions: int) -> None:
         """Among how many regions the seconds are shared."""
@@ -55,6 +58,8 @@ class SearchProver:
             found = prove()
             self._proved[key] = found.upper
             self.witnesses[key] = dict(found.witness)
+            if found.estimate is not None:
+                self.estimates[key] = found.estimate
         bound = self._proved[key]
         assert bound is not None  # a norm always has a proof; only multipliers may be missing
         return bound

@@ -72,7 +72,7 @@ def check(document: Mapping[str, Any], graph: Graph, output: str, progress: Prog
         raise RejectedError("regions: the same one stands there twice")
     try:
         known = values(graph, norm, _domain(claim["domain"]), steps, prover, progress)
-        _require_facts(document["facts"], known, outside)
+        _require_facts(document["facts"], known.facts, outside)
         proof = prove(graph, route(graph, norm).norm, known, steps, prover, progress)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RejectedError(f"witnesses: malformed ({error})") from error

@@ -27,8 +27,8 @@ class Claim:
     """For all x, x' in `domain`: |f(x) - f(x')| <= L |x - x'|, both in `norm`, in `arithmetic`.
 
     source: what is perturbed. output: what is bounded. shape: of the source, with its batch of one.
-    module: that returns the source, or "embedding", "" for an input. through: the norm in which the proof is made, where it is not
-    `norm` itself.
+    module: that returns the source, or "embedding", "" for an input. through: the norm in which the proof is made,
+    where it is not `norm` itself.
     """
 
     norm: str

@@ -15,13 +15,13 @@ from lipcert.norms import ball
 from lipcert.norms.norm import TOKEN_L2, Norm
 from lipcert.rules.domain import Domain
 from lipcert.rules.grouping import regroup
-from lipcert.rules.groups import rows
-from lipcert.rules.interval import offset, once
+from lipcert.rules.groups import once, rows
+from lipcert.rules.interval import offset
 from lipcert.rules.regions.region import Region
 from lipcert.rules.regions.table import METHODS, RegionProver, Whole, prove_region
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Fact, Node, Reach
-from lipcert.rules.walk import gain, grouped
+from lipcert.rules.walk import Passage
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, and how many of how many steps are done; 0 of 0 where nobody knows."""
@@ -42,6 +42,16 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Known:
+    """facts: of the values of every node. passages: how it takes its inputs. wholes: what the regions that bound
+    sizes proved."""
+
+    facts: dict[str, Fact]
+    passages: dict[str, Passage]
+    wholes: dict[Step, Whole | None]
+
+
+@dataclass(frozen=True)
 class Proof:
     """Facts by node, and the steps that made some fact smaller than the rules alone, with what they proved."""
 
@@ -51,10 +61,11 @@ class Proof:
 
 @dataclass(frozen=True)
 class Route:
-    """The norm that the walk is made in, and what its result is multiplied by."""
+    """The norm that the walk is made in, and what its result is multiplied by for the norm of the claim."""
 
     norm: Norm
     factor: arb
+    claimed: Norm
 
 
 def route(graph: Graph, norm: Norm) -> Route:
@@ -66,34 +77,40 @@ def route(graph: Graph, norm: Norm) -> Route:
     """
     given, found = (graph.nodes[name].shape or (1,) for name in (graph.source, graph.output))
     if norm.by_token:
-        return Route(norm, norm.unit(found[-1]) / norm.unit(given[-1]))
+        return Route(norm, norm.unit(found[-1]) / norm.unit(given[-1]), norm)
     tokens = len(given) > 2 and any(node.op == "attention" for node in graph.nodes.values())
     if not tokens:
-        return Route(norm, arb(1))
-    return Route(TOKEN_L2, arb(int(np.prod(found[:-1]))).sqrt() if norm.inner == 2 else arb(given[-1]).sqrt())
+        return Route(norm, arb(1), norm)
+    factor = arb(int(np.prod(found[:-1]))) if norm.inner == 2 else arb(given[-1])
+    return Route(TOKEN_L2, factor.sqrt(), norm)
 
 
 def values(
     graph: Graph, norm: Norm, domain: Domain, steps: Sequence[Step], prover: RegionProver, progress: Progress = silent
-) -> dict[str, Fact]:
+) -> Known:
     """What every node's values can be when the source ranges over the domain; gains are not known yet.
 
     norm: of the claim, in which the domain's radius is measured. steps: regions that also bound sizes.
     """
     walked = route(graph, norm).norm
     found: dict[str, Fact] = {}
+    passages: dict[str, Passage] = {}
+    wholes: dict[Step, Whole | None] = {}
     for place, node in enumerate(graph.nodes.values()):
         progress(f"bounding the values of {node.name}", place, len(graph.nodes))
         if node.op == "input":
             found[node.name] = _at_source(graph, node, norm, walked, domain)
             continue
-        fact = _value(node, walked, [found[name] for name in node.inputs], prover)
+        inputs = [found[name] for name in node.inputs]
+        passages[node.name] = way = Passage.of(node, walked, inputs, prover)
+        fact = found[node.name] = _value(node, walked, inputs, way, prover)
         for step in (s for s in steps if s.region.exit == node.name and METHODS[s.method].sizes):
             whole = prove_region(step.method, graph.nodes, step.region, walked, found, prover)
+            wholes[step] = whole
             if whole is not None:
                 fact = replace(fact, size=fact.size.min(whole.size))
         found[node.name] = _tightened(fact)
-    return found
+    return Known(found, passages, wholes)
 
 
 def _at_source(graph: Graph, node: Node, norm: Norm, walked: Norm, domain: Domain) -> Fact:
@@ -104,20 +121,19 @@ def _at_source(graph: Graph, node: Node, norm: Norm, walked: Norm, domain: Domai
     return Fact(_UNKNOWN, reach, domain.size(node.shape, norm, graph.table), rows(node.shape))
 
 
-def _value(node: Node, norm: Norm, inputs: Sequence[Fact], prover: RegionProver) -> Fact:
-    rule = RULES[node.op]
+def _value(node: Node, norm: Norm, inputs: Sequence[Fact], way: Passage, prover: RegionProver) -> Fact:
+    rule, groups = RULES[node.op], way.groups
     reach = rule.reach(node, [fact.reach for fact in inputs])
-    if not norm.by_token:
+    if groups is None:
         return Fact(_UNKNOWN, reach)
-    inputs, groups = grouped(node, inputs)
     size = groups.norm(reach.magnitude) if reach.bounded else arb("inf")
     if rule.linear is not None:
-        # |Lx + b|_g <= gain · |x| + |b|_g: the same inequality as for differences.
-        moved = rule.gain(node, norm, [replace(fact, gain=fact.size) for fact in inputs], prover)
+        # |Lx + b|_g <= gain · |x| + |b|_g: the same inequality as for differences. Regrouping is in the gain.
+        moved = way.gain(node, norm, [fact.size for fact in inputs], prover)
         shift = np.abs(np.asarray(offset(node)))
-        size = size.min(moved + groups.norm(shift)) if moved is not None and moved.is_finite() else size
+        size = size.min(moved + groups.norm(shift)) if moved.is_finite() else size
     elif rule.size is not None:
-        size = size.min(rule.size(node, inputs))
+        size = size.min(rule.size(node, way.inputs))
     return Fact(_UNKNOWN, reach, size, groups)
 
 
@@ -133,7 +149,7 @@ def _tightened(fact: Fact) -> Fact:
 def prove(
     graph: Graph,
     norm: Norm,
-    known: Mapping[str, Fact],
+    known: Known,
     steps: Sequence[Step],
     prover: RegionProver,
     progress: Progress = silent,
@@ -143,7 +159,7 @@ def prove(
     norm: that of the route. known: what `values` found. Raises UnsupportedError naming every node without a
     finite bound on this domain.
     """
-    facts: dict[str, Fact] = {graph.source: replace(known[graph.source], gain=arb(1))}
+    facts: dict[str, Fact] = {graph.source: replace(known.facts[graph.source], gain=arb(1))}
     problems: dict[str, str] = {}
     used: dict[Step, Whole] = {}
     for place, node in enumerate(graph.nodes.values()):
@@ -151,15 +167,19 @@ def prove(
             continue
         progress(f"proving {node.name}", place, len(graph.nodes))
         inputs = [facts[name] for name in node.inputs]
-        reached = gain(node, norm, inputs, prover)
+        reached = known.passages[node.name].gain(node, norm, [fact.gain for fact in inputs], prover)
         for step in (s for s in steps if s.region.exit == node.name):
-            whole = prove_region(step.method, graph.nodes, step.region, norm, known, prover)
+            whole = (
+                known.wholes[step]
+                if step in known.wholes
+                else prove_region(step.method, graph.nodes, step.region, norm, known.facts, prover)
+            )
             if whole is not None and _below(whole.gain * facts[step.region.entry].gain, reached):
                 reached = whole.gain * facts[step.region.entry].gain
                 used[step] = whole
         if not reached.is_finite() and all(fact.gain.is_finite() for fact in inputs):
             problems[node.name] = _problem(graph, node.name)
-        facts[node.name] = replace(known[node.name], gain=reached)
+        facts[node.name] = replace(known.facts[node.name], gain=reached)
     if problems:
         raise UnsupportedError(
             "no finite bound on this domain:\n" + "\n".join(f"  {text}" for text in problems.values()),

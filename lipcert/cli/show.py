@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from flint import arb
+
     from lipcert.bounds.layers import Layer
     from lipcert.bounds.result import Bound
 
@@ -42,12 +44,36 @@ def show_bound(result: "Bound", path: Path, certificate: Path | None, *, as_json
         sys.stdout.write("\n")
         return
     screen = console()
-    screen.print(_layers(result, path))
+    screen.print(_blocks(result, path) if result.blocks else _layers(result, path))
     for line in _summary(result):
         screen.print(line)
     if certificate is not None:
         screen.print(Text(f"certificate     {certificate}"), soft_wrap=True)
         screen.print(Text(f"prove it again  lipcert verify {certificate} {path}", style="dim"), soft_wrap=True)
+
+
+def _blocks(result: "Bound", path: Path) -> Table:
+    """What every path of a block adds by its own bound, and the block as a whole."""
+    from lipcert.bounds.blocks import PATHS
+
+    table = Table(title=Text(f"{path}, {result.claim.norm}"), title_justify="left", title_style="bold")
+    table.add_column("block", overflow="fold")
+    used = [name for name in PATHS if any(name in block.paths for block in result.blocks)]
+    for name in (*used, "step", "gain to here", "share"):
+        table.add_column(name, justify="right")
+    for block in result.blocks:
+        numbers = [block.paths.get(name) for name in used] + [block.step, block.gain]
+        cells = [block.path or block.operation, *map(_number, numbers)]
+        cells.append("" if block.share is None else f"{block.share:.0%}")
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def _number(value: "arb | None") -> str:
+    from lipcert.bounds.result import show
+    from lipcert.norms import ball
+
+    return "" if value is None else show(ball.up(value), ball.log10(value))
 
 
 def _layers(result: "Bound", path: Path) -> Table:
@@ -81,7 +107,7 @@ def _summary(result: "Bound") -> Iterator[Text]:
     from lipcert.bounds.result import sentence, show
     from lipcert.norms import ball
 
-    for region in result.regions:
+    for region in () if result.blocks else result.regions:
         gains = [show(ball.up(value), ball.log10(value)) for value in (region.gain, region.product)]
         where = f"{region.entry} → {region.exit} by {region.method}"
         yield Text(f"region          {where}: {gains[0]} instead of {gains[1]}")

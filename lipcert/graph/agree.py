@@ -16,13 +16,17 @@ from lipcert.graph.program import Inputs, quiet, user_inputs
 def require_same_program(module: torch.nn.Module, program: ExportedProgram, inputs: Inputs) -> None:
     """A module may do something else while it is exported, or draw numbers unknown to torch.
 
-    It is run twice: some modules are different from the second call on.
+    It is run twice: some modules are different from the second call on. A program that differs from itself is
+    random, and refused by the name of the operation when it is lowered.
     """
-    tags = (getattr(fx.target, "tags", ()) for fx in program.graph.nodes)
-    if any(torch.Tag.nondeterministic_seeded in tag for tag in tags):
-        return  # refused by name, with its module, when it is lowered
     with quiet():
-        expected, *again = (_outputs(part, inputs) for part in (program.module(), module, module))
+        captured = program.module()
+        expected, *again = (_outputs(part, inputs) for part in (captured, module, module))
+        tags = (getattr(fx.target, "tags", ()) for fx in program.graph.nodes)
+        if any(torch.Tag.nondeterministic_seeded in tag for tag in tags):
+            repeated = zip(expected, _outputs(captured, inputs), strict=True)
+            if not all(_close(a, b, _tolerance(program)) for a, b in repeated):
+                return
     pairs = [pair for outputs in again for pair in zip(expected, outputs, strict=True)]
     if not all(_close(a, b, _tolerance(program)) for a, b in pairs):
         raise UnsupportedError(
@@ -92,10 +96,9 @@ def _probes_inside(program: ExportedProgram, graph: Graph, inputs: Inputs) -> It
     """Other inputs, unless the claim holds the first one fixed; then other values in the place of the source's."""
     yield Probe(inputs)
     if user_inputs(program)[0] not in graph.fixed:
-        for seed in range(2):
-            yield Probe((_another(inputs[0], graph.table, seed), *inputs[1:]))
-    for x in _random(graph.nodes[graph.source].shape):
-        yield Probe(inputs, x)
+        yield Probe((_another(inputs[0], graph.table), *inputs[1:]))
+    *_, x = _random(graph.nodes[graph.source].shape)
+    yield Probe(inputs, x)
 
 
 def _random(shape: Sequence[int]) -> Iterator[Tensor]:
@@ -104,9 +107,9 @@ def _random(shape: Sequence[int]) -> Iterator[Tensor]:
     yield torch.randn(tuple(shape), generator=generator, dtype=torch.float64)
 
 
-def _another(example: Tensor, table: Tensor | None, seed: int) -> Tensor:
+def _another(example: Tensor, table: Tensor | None) -> Tensor:
     """Another input of the shape and type of the example: token ids of the table, else the example's in disorder."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     if example.is_floating_point():
         return torch.randn(example.shape, generator=generator, dtype=torch.float64).to(example.dtype)
     if table is not None:

@@ -32,10 +32,13 @@ class Graph:
     def __call__(self, x: Tensor) -> Tensor:
         """The float64 value of the output for a batch of sources, (batch, *its shape without the 1)."""
         values = {self.source: x.to(torch.float64).reshape(len(x), *self.nodes[self.source].shape)}
+        last_use = {name: node.name for node in self.nodes.values() for name in node.inputs}
         for node in self.nodes.values():
             if node.op != "input":
                 inputs = [values[name] for name in node.inputs]
                 values[node.name] = RULES[node.op].forward(node, inputs)
+                for name in {name for name in node.inputs if last_use[name] == node.name}:
+                    del values[name]
         return values[self.output]
 
 

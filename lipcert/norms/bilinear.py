@@ -15,9 +15,11 @@ from lipcert.norms.dense import finite, frobenius_upper
 Matrix = Float[np.ndarray, "m n"]
 
 _TRIES = 4
+_WIDEST = 600
+"""Scaled by less than 2 to this power, a core loses to underflow far less than one of the roundoffs counted twice."""
 
 
-def core(w: Matrix, error: arb) -> Matrix | None:
+def core(w: Matrix, error: arb) -> Float[np.ndarray, "m m"] | None:
     """A float64 L (m × m, lower triangular) with (W + E)(W + E)ᵀ ⪯ L Lᵀ for every |E|_F <= error; None: not found.
 
     G = fl(WWᵀ) errs by at most γ_n|W|_F² and (W + E)(W + E)ᵀ - WWᵀ by e(2|W|_F + e). With L the computed Cholesky
@@ -39,14 +41,19 @@ def core(w: Matrix, error: arb) -> Matrix | None:
         np.einsum("ii->i", rest)[...] -= cushion
         rounding = ball.gamma(rows + 4) * (frobenius_upper(factor) ** 2 + size**2 + arb(cushion) * rows)
         if frobenius_upper(rest) * (1 + ball.gamma(4)) + rounding + inherent <= arb(cushion):
-            return np.ldexp(factor, exponent)
+            return np.ldexp(factor, exponent) if abs(exponent) < _WIDEST else None
     return None
 
 
 def product_error(*factors: np.ndarray) -> arb:
-    """A bound on |fl(A B …) - A B …|_F for products in any order: γ of all the sums, times the factors' norms."""
+    """A bound on |fl(A B …) - A B …|_F for products in any order: γ of all the sums, times the factors' norms.
+
+    A stack among the factors counts with the largest of its matrices. What underflows in a product is multiplied
+    by the factors that come after it.
+    """
     terms = sum(factor.shape[-1] for factor in factors) + len(factors)
-    size = arb(1)
+    size, lost = arb(1), ball.UNDERFLOW
     for factor in factors:
-        size *= frobenius_upper(factor)
-    return ball.gamma(2 * terms) * size + ball.UNDERFLOW
+        norm = frobenius_upper(factor)
+        size, lost = size * norm, lost * (1 + norm)
+    return ball.gamma(2 * terms) * size + lost

@@ -8,6 +8,7 @@ from flint import arb
 from lipcert.norms import dense
 from lipcert.norms.ball import upper
 from lipcert.norms.conv import LARGEST_MATRIX, Conv, conv_symbols, group_matrices, matrix_size
+from lipcert.norms.estimate import Estimate
 from lipcert.norms.shifts import LEAST_SHIFT, accepted_shift, claim, raised_shift
 from lipcert.norms.symbol import LARGEST_PERIOD
 
@@ -20,10 +21,14 @@ _AFFORDABLE_GRID = 3e11
 
 @dataclass(frozen=True)
 class ProvedNorm:
-    """A proved upper bound of an operator norm, and what the checker needs to prove it again."""
+    """A proved upper bound of an operator norm, and what the checker needs to prove it again.
+
+    estimate: of the norm, where the search has one.
+    """
 
     upper: arb
     witness: Witness
+    estimate: Estimate | None = None
 
 
 def spectral_norm(w: dense.Matrix) -> ProvedNorm:
@@ -37,9 +42,10 @@ def spectral_norm(w: dense.Matrix) -> ProvedNorm:
     if not matrix.any():
         return ProvedNorm(arb(0), {"shift": 0.0})
     rows, columns = matrix.shape[-2:]
-    accepted = accepted_shift(matrix) if matrix.ndim == 2 else raised_shift(dense.gram(matrix), rows)
+    accepted, guess = accepted_shift(matrix) if matrix.ndim == 2 else (raised_shift(dense.gram(matrix), rows), 0.0)
     shift, square = claim(accepted, rows, columns)
-    return ProvedNorm(upper(square.sqrt() * arb(2) ** exponent), {"shift": shift})
+    estimate = Estimate(math.ldexp(math.sqrt(guess), exponent)) if guess > 0 else None
+    return ProvedNorm(upper(square.sqrt() * arb(2) ** exponent), {"shift": shift}, estimate)
 
 
 def conv_norm(conv: Conv) -> ProvedNorm:
@@ -65,7 +71,7 @@ def _dense_norm(conv: Conv) -> ProvedNorm:
         return ProvedNorm(arb(0), {"method": "dense", "shift": 0.0})
     rows, columns = stack.shape[1:]
     alone = len(stack) == 1
-    accepted = accepted_shift(stack[0]) if alone else raised_shift(dense.gram(stack), rows)
+    accepted = accepted_shift(stack[0])[0] if alone else raised_shift(dense.gram(stack), rows)
     shift, square = claim(accepted, rows, columns)
     return ProvedNorm(upper(square.sqrt() * arb(2) ** exponent), {"method": "dense", "shift": shift})
 

@@ -33,28 +33,31 @@ def claim(accepted: float, rows: int, columns: int) -> tuple[float, arb]:
     return shift, arb(shift) * (1 + kappa) + 2 * UNDERFLOW
 
 
-def accepted_shift(matrix: Float[np.ndarray, "m n"]) -> float:
-    """A shift just above the largest eigenvalue of WᵀW that passes the Cholesky proof. `matrix` is tall."""
-    for g, shift in _attempts(matrix):
+def accepted_shift(matrix: Float[np.ndarray, "m n"]) -> tuple[float, float]:
+    """A shift just above the largest eigenvalue of WᵀW that passes the Cholesky proof, and the guess at the eigenvalue.
+
+    `matrix` is tall. Lanczos guesses from below.
+    """
+    for g, shift, guess in _attempts(matrix):
         if dense.eigenvalue_by_cholesky(g, matrix.shape[0], shift) is not None:
-            return shift
+            return shift, guess
     raise ArithmeticError(f"no shift near the largest eigenvalue of a {matrix.shape} matrix is accepted")
 
 
-def _attempts(matrix: Float[np.ndarray, "m n"]) -> Iterator[tuple[Square, float]]:
-    """(Gram matrix, shift), the tightest first; each proof overwrites the Gram matrix it is given."""
+def _attempts(matrix: Float[np.ndarray, "m n"]) -> Iterator[tuple[Square, float, float]]:
+    """(Gram matrix, shift, guess at the eigenvalue), the tightest first; a proof overwrites the Gram matrix."""
     if matrix.shape[1] > _SMALL:
         g = dense.gram(matrix)
         guess = _ritz(g)
         likely = (guess.value + 4 * guess.error) * (1 + _MARGIN)
         widest = guess.value * (1 + _WIDEST_MARGIN)
         if likely < widest:
-            yield g, likely
+            yield g, likely, guess.value
             g = dense.gram(matrix)
-        yield g, widest
+        yield g, widest, guess.value
     exact = _largest(dense.gram(matrix))
     for margin in (_MARGIN, 1e-6, 1e-4, 1e-2):
-        yield dense.gram(matrix), exact * (1 + margin)
+        yield dense.gram(matrix), exact * (1 + margin), exact
 
 
 def raised_shift(grams: Inexact[np.ndarray, "k n n"], rows: int, shift: float = LEAST_SHIFT) -> float:

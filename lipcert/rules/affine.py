@@ -14,7 +14,7 @@ from lipcert.norms.conv import Conv, linf_conv
 from lipcert.norms.dense import frobenius_upper, prove_linf
 from lipcert.norms.norm import Norm
 from lipcert.rules.grouping import by_row, same
-from lipcert.rules.interval import affine_forward, affine_reach, constant64
+from lipcert.rules.interval import affine_forward, affine_reach, constant64, entrywise_reach
 from lipcert.rules.types import Fact, Linear, Node, Prover, Reach, Rule
 
 
@@ -140,7 +140,7 @@ _SCALE = Linear(apply=_scale_apply, terms=lambda node: 1, absolute_norm=largest_
 
 SCALE = Rule(
     forward=affine_forward(_SCALE),
-    reach=affine_reach(_SCALE),
+    reach=entrywise_reach(_SCALE),
     gain=_scale_gain,
     linear=_SCALE,
     groups=same,

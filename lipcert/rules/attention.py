@@ -1,11 +1,14 @@
 """The rule for attention, softmax(scale·q kᵀ + bias, masked) v, from what is known of q, k and v.
 
+Its constants: `bias`; `keep`, False where a logit is -infinity; `filled`, True where a logit is the bias alone.
+
 The proof, for one row r of q. With fixed P the values move by Σ_s P_rs Δv_s, a mean. With fixed v, and P moved along
 the segment between both logits, the row moves by a covariance under some P: Σ_s ΔP_rs v_s = ∫ Cov(Δa_r, v) dτ, at
 most the deviation of Δa_r times that of v, so at most max_s|Δa_rs| · ρ_v for a ball of radius ρ_v that holds all v_s
 (Kim, Papamakarios and Mnih 2021 show that no bound holds without one). Adding one vector to every k_s moves
 all logits of a row alike, which softmax ignores: only the radius ρ_k of a ball round the keys counts. So
-|Δy_r| <= max_s|Δv_s| + scale·ρ_v (|q_r| max_s|Δk_s| + ρ_k |Δq_r|).
+|Δy_r| <= max_s|Δv_s| + scale·ρ_v (|q_r| max_s|Δk_s| + ρ_k |Δq_r|). Where a mask fills logits with a finite constant
+these do not move, and the others no longer move alike: then ρ_k is the longest key.
 """
 
 from collections.abc import Sequence
@@ -27,8 +30,10 @@ def _forward(node: Node, inputs: Sequence[Tensor]) -> Tensor:
     if repeat > 1:
         k, v = (x.repeat_interleave(repeat, dim=-3) for x in (k, v))
     logits = float(node.attrs["scale"]) * (q @ k.transpose(-1, -2))
-    if "bias" in node.consts:
-        logits = logits + node.consts["bias"].double()
+    bias = node.consts["bias"].double() if "bias" in node.consts else torch.zeros((), dtype=torch.float64)
+    logits = logits + bias
+    if "filled" in node.consts:
+        logits = torch.where(node.consts["filled"], bias, logits)
     if "keep" in node.consts:
         logits = logits.masked_fill(~node.consts["keep"], -torch.inf)
     mixed: Tensor = torch.softmax(logits, -1) @ v
@@ -55,7 +60,8 @@ def _gain(node: Node, norm: Norm, facts: Sequence[Fact], prover: Prover) -> arb 
     q, k, v = facts
     order = 2 if norm.inner == 2 else 1
     query = _longest(q.reach, order)
-    key, value = (_radius(part.reach, n) for part, n in ((k, order), (v, norm.inner)))
+    key = _longest(k.reach, order) if "filled" in node.consts else _radius(k.reach, order)
+    value = _radius(v.reach, norm.inner)
     if norm.by_token:
         query, key, value = query.min(q.size), key.min(k.size), value.min(v.size)
     scale, spread, reading = abs(arb(float(node.attrs["scale"]))), arb(1), arb(1)

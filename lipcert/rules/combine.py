@@ -11,7 +11,7 @@ from lipcert.norms import ball
 from lipcert.norms.norm import Norm
 from lipcert.rules.arrange import largest
 from lipcert.rules.grouping import alike
-from lipcert.rules.interval import affine_forward, affine_reach, outward
+from lipcert.rules.interval import affine_forward, entrywise_reach, outward
 from lipcert.rules.types import Array, Fact, Linear, Node, Prover, Reach, Rule
 
 
@@ -38,7 +38,7 @@ _SUM = Linear(apply=_sum_apply, terms=lambda node: len(node.inputs) + 1, absolut
 
 SUM = Rule(
     forward=affine_forward(_SUM),
-    reach=affine_reach(_SUM),
+    reach=entrywise_reach(_SUM),
     gain=_sum_gain,
     linear=_SUM,
     groups=alike,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lipcert.norms.norm import Norm
 from lipcert.rules.grouping import same
-from lipcert.rules.interval import once
+from lipcert.rules.groups import once
 from lipcert.rules.pointwise import POINTWISE
 from lipcert.rules.types import Array, Fact, Node, Prover, Reach, Rule
 

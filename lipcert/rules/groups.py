@@ -13,6 +13,12 @@ from lipcert.norms import ball
 Labels = Int[np.ndarray, "..."]
 
 
+def once(x: np.ndarray) -> np.ndarray:
+    """Without the repetitions of a broadcast: axes along which it repeats have size 1."""
+    kept: np.ndarray = np.asarray(x[tuple(slice(None) if step else slice(0, 1) for step in x.strides)])
+    return kept
+
+
 @dataclass(frozen=True, eq=False)
 class Groups:
     """A label for every entry of a tensor of this shape; entries with one label are a group.
@@ -42,14 +48,17 @@ class Groups:
 
     def norm(self, magnitude: np.ndarray | np.floating) -> arb:
         """A bound on the largest l2 norm of a group whose entries have these magnitudes, which broadcast."""
+        magnitude = once(np.asarray(magnitude))
         peak = float(np.max(magnitude))
         if peak == 0 or not math.isfinite(peak):
             return arb(peak)
-        # Squares of entries scaled to at most 1: what underflows in them, the last term covers.
-        squares = np.square(np.broadcast_to(magnitude / peak, self.shape)).reshape(-1)
-        labels = self.full.reshape(-1)
-        largest = float(np.bincount(labels - labels.min(), weights=squares).max())
-        return arb(peak) * (arb(largest) * (1 + 2 * ball.gamma(labels.size + 4)) + ball.UNDERFLOW).sqrt()
+        # Squares of entries scaled to at most 1: what underflows in them, the last term covers. Axes along which
+        # neither labels nor magnitudes change repeat every entry.
+        labels, squares = np.broadcast_arrays(self.labels, np.square(magnitude / peak))
+        repeated = math.prod(self.shape) // labels.size
+        largest = float(np.bincount((labels - labels.min()).reshape(-1), weights=squares.reshape(-1)).max())
+        slack = 1 + 2 * ball.gamma(labels.size + 4)
+        return arb(peak) * (arb(largest) * repeated * slack + repeated * ball.UNDERFLOW).sqrt()
 
 
 def labelled(labels: Labels) -> Groups:

@@ -8,6 +8,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from lipcert.norms import ball
+from lipcert.rules.groups import once
 from lipcert.rules.types import Array, Linear, Node, Reach
 
 Mask = Bool[np.ndarray, "..."] | np.bool_
@@ -19,12 +20,6 @@ _TINY = 2.0**-1000
 def outward(lo: Array, hi: Array, error: Array | float = 0.0) -> Reach:
     """The reach [lo - error, hi + error], one more rounding covered; infinite ends stay."""
     return Reach(np.nextafter(lo - error, -np.inf), np.nextafter(hi + error, np.inf))
-
-
-def once(x: Array) -> Array:
-    """Without the repetitions of a broadcast: axes along which it repeats have size 1."""
-    kept: Array = x[tuple(slice(None) if step else slice(0, 1) for step in x.strides)]
-    return kept
 
 
 def everything(shape: tuple[int, ...]) -> Reach:
@@ -49,6 +44,17 @@ def affine_forward(linear: Linear):  # type: ignore[no-untyped-def]
         return linear.apply(node, inputs, False) + offset(node)
 
     return forward
+
+
+def entrywise_reach(linear: Linear):  # type: ignore[no-untyped-def]
+    """`affine_reach` of an operation that takes every entry at its place: on boxes without their repetitions."""
+    image = affine_reach(linear)
+
+    def reach(node: Node, reaches: Sequence[Reach]) -> Reach:
+        found = image(node, [Reach(once(box.lo), once(box.hi)) for box in reaches])
+        return Reach(np.broadcast_to(found.lo, node.shape), np.broadcast_to(found.hi, node.shape))
+
+    return reach
 
 
 def affine_reach(linear: Linear):  # type: ignore[no-untyped-def]

@@ -22,12 +22,15 @@ ROWS = (
 )
 BOUND = Bound(
     status=Status.PROVED,
-    claim=Claim("l2", "box:0,1", "x", "", (1, 1, 28, 28)),
+    claim=Claim("l2", "box:0,1", "x", "", (1, 1, 28, 28), module="stem", through="token-l2"),
     ball=arb(10) ** 320,
     lower=1234.5,
     product_ball=arb(2) * arb(10) ** 320,
     rows=ROWS,
-    regions=(Region("x", "linear", "multipliers", arb(10) ** 320, arb(2) * arb(10) ** 320),),
+    regions=(
+        Region("x", "linear", "multipliers", arb(10) ** 320, arb(2) * arb(10) ** 320),
+        Region("x", "heads", "attention", arb(3), arb(4), {"value": arb(1), "softmax": arb(2)}),
+    ),
     certificate={"weights_sha256": {"head.weight": "0" * 64}, "versions": {"lipcert": "0"}},
     seconds=1.5,
 )

@@ -13,6 +13,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from lipcert.rules.groups import Groups, labelled, rows, whole
 from lipcert.rules.pointwise import POINTWISE
 from lipcert.rules.types import Node, Reach
 
@@ -80,6 +81,17 @@ def reach(draw: Draw, shape: Sequence[int], kinds: str = "everywhere box half po
         (lo * 0, hi * 0),
     ]
     return Reach(np.choose(choice, [low for low, _ in ends]), np.choose(choice, [high for _, high in ends]))
+
+
+def groups(draw: Draw, shape: Sequence[int]) -> Groups:
+    """For token norms: a group a row, rows joined, any entries joined, or one group."""
+    kind = draw(st.sampled_from(("rows", "rows", "joined", "any", "whole")))
+    if kind in ("rows", "whole"):
+        return rows(shape) if kind == "rows" else whole(shape)
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
+    if kind == "any":
+        return labelled(rng.integers(0, 3, size=tuple(shape)))
+    return labelled(np.broadcast_to(rng.integers(0, 3, size=(*shape[:-1], 1)), tuple(shape)).copy())
 
 
 def case(
@@ -325,7 +337,34 @@ def mask(draw: Draw, whole: Sequence[int], axis: int) -> dict[str, Tensor]:
     return {"keep": keep}
 
 
+def attention(draw: Draw) -> Case:
+    """As many values as keys, of any width; several heads of queries for one of keys; masks with no empty row."""
+    heads, group = draw(st.integers(0, 2)), size(draw, 2)
+    queries, keys, width, read = (size(draw, most) for most in (3, 3, 2, 2))
+    lead = (1, heads) if heads else (1,)
+    many = (1, heads * group) if heads else (1,)
+    kinds = f"{BOUNDED} box box half"
+    known = {
+        "q": reach(draw, (*many, queries, width), kinds),
+        "k": reach(draw, (*lead, keys, width), kinds),
+        "v": reach(draw, (*lead, keys, read), kinds),
+    }
+    alike = queries == keys and width == read and many == lead
+    order = ["q", "q", "q"] if alike and draw(st.booleans()) else ["q", "k", "v"]
+    consts = {}
+    if draw(st.booleans()):
+        consts["keep"] = torch.ones(queries, keys, dtype=torch.bool).tril()
+    elif draw(st.booleans()):
+        consts |= mask(draw, (*many, queries, keys), -1)
+    if draw(st.booleans()):
+        consts["bias"] = numbers(draw, *many[1:], queries, keys).clamp(-50, 50)
+    attrs = {"scale": draw(st.sampled_from((1.0, 0.3, -2.0, 1e-3, 25.0))), "group": group if heads else 1}
+    inputs = {name: known[name] for name in dict.fromkeys(order)}
+    return case("attention", inputs, (*many, queries, read), order=order, attrs=attrs, consts=consts)
+
+
 CASES: dict[str, Callable[[Draw], Case]] = {
+    "attention": attention,
     "linear": linear,
     "conv": conv,
     "scale": scale,
@@ -373,6 +412,16 @@ CONV = {
 }
 
 SHARP: dict[str, Case] = {
+    "attention": case(
+        "attention",
+        {
+            "q": Reach(np.full((1, 1, 1), -0.3), np.full((1, 1, 1), 0.3)),
+            "k": Reach(np.full((1, 2, 1), -0.3), np.full((1, 2, 1), 0.3)),
+            "v": Reach(np.full((1, 2, 1), -10.0), np.full((1, 2, 1), 10.0)),
+        },
+        (1, 1, 1),
+        attrs={"scale": 1.0, "group": 1},
+    ),
     "linear": case("linear", known(1, 6), (1, 4), consts={"weight": spread_out(4, 6)}),
     "conv": case("conv", known(1, 2, 4, 4), (1, 3, 4, 4), attrs=CONV, consts={"weight": spread_out(3, 2, 3, 3)}),
     "scale": case("scale", known(1, 5), (1, 5), consts={"factor": spread_out(5)}),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lipcert.bounds.multipliers import front, search_multipliers
 from lipcert.bounds.search import SearchProver
-from lipcert.certificate.prove import prove, reaches
+from lipcert.certificate.prove import prove, values
 from lipcert.graph.graph import Graph
 from lipcert.norms import ball
 from lipcert.norms.norm import NORMS
@@ -29,7 +29,7 @@ from lipcert.rules.regions.region import Region, is_member, region_between
 from lipcert.rules.regions.remainder import prove_remainder
 from lipcert.rules.regions.table import prove_region
 from lipcert.rules.table import RULES
-from lipcert.rules.types import Array, Node, Reach
+from lipcert.rules.types import Array, Fact, Node, Reach
 from tests.soundness.attack import Box, everywhere, largest_ratio
 from tests.soundness.networks import Network, chain, random_network, random_weight
 
@@ -39,23 +39,25 @@ SECONDS = 0.2
 EVERYWHERE = Everywhere()
 
 
-def whole(graph: Graph, domain: Domain) -> tuple[Region, dict[str, Reach]]:
+def whole(graph: Graph, domain: Domain, norm: str = "l2") -> tuple[Region, dict[str, Fact]]:
     """The region from source to output, and the values on the domain."""
-    reach = reaches(graph, domain)
+    known = values(graph, NORMS[norm], domain, [], SearchProver(SECONDS)).facts
     region = region_between(graph.nodes, graph.source, graph.output)
     assert region is not None
+    reach = {name: fact.reach for name, fact in known.items()}
     assert all(is_member(graph.nodes[name], reach) for name in region.members)
-    return region, reach
+    return region, known
 
 
 def region_bound(graph: Graph, norm: str, domain: Domain) -> float:
-    region, reach = whole(graph, domain)
-    found = prove_region(METHOD[norm], graph.nodes, region, NORMS[norm], reach, SearchProver(SECONDS))
-    return math.inf if found is None else ball.up(found)
+    region, known = whole(graph, domain, norm)
+    found = prove_region(METHOD[norm], graph.nodes, region, NORMS[norm], known, SearchProver(SECONDS))
+    return math.inf if found is None else ball.up(found.gain)
 
 
 def product_bound(graph: Graph, norm: str, domain: Domain) -> float:
-    proof = prove(graph, NORMS[norm], reaches(graph, domain), [], SearchProver(SECONDS))
+    prover = SearchProver(SECONDS)
+    proof = prove(graph, NORMS[norm], values(graph, NORMS[norm], domain, [], prover), [], prover)
     return ball.up(proof.facts[graph.output].gain)
 
 
@@ -76,8 +78,8 @@ def measured(
 
 
 def work_of(graph: Graph, domain: Domain = EVERYWHERE) -> Increments:
-    region, reach = whole(graph, domain)
-    return increments(graph.nodes, region, reach)
+    region, known = whole(graph, domain)
+    return increments(graph.nodes, region, {name: fact.reach for name, fact in known.items()})
 
 
 # Against optimisation and against the product of norms.
@@ -122,11 +124,11 @@ def test_in_l2_a_region_without_bends_is_its_matrix() -> None:
     for weight in weights:
         name = network.linear(name, weight)
     graph = network.graph(network.add_up(["x", name], [1.0, 0.5]))
-    region, reach = whole(graph, EVERYWHERE)
-    found = prove_region("matrix", graph.nodes, region, NORMS["l2"], reach, SearchProver(SECONDS))
+    region, known = whole(graph, EVERYWHERE)
+    found = prove_region("matrix", graph.nodes, region, NORMS["l2"], known, SearchProver(SECONDS))
     truth = torch.eye(5, dtype=torch.float64) + 0.5 * weights[2] @ weights[1] @ weights[0]
     assert found is not None
-    assert 1 - 1e-14 <= ball.up(found) / float(torch.linalg.matrix_norm(truth, 2)) <= 1 + 1e-6
+    assert 1 - 1e-14 <= ball.up(found.gain) / float(torch.linalg.matrix_norm(truth, 2)) <= 1 + 1e-6
 
 
 # Scales at which squares, or the weights themselves, leave the range of floats.
@@ -378,7 +380,7 @@ def test_the_remainder_takes_a_mean_of_both_errors_at_a_maximum() -> None:
     network = Network(2)
     name = network.extremum(network.function("x", "abs"), network.function("x", "tanh"))
     graph = network.graph(network.extremum(name, network.function("x", "relu"), "min"))
-    region, reach = whole(graph, EVERYWHERE)
-    found = prove_remainder(graph.nodes, region, reach)
+    region, known = whole(graph, EVERYWHERE, "linf")
+    found = prove_remainder(graph.nodes, region, {name: fact.reach for name, fact in known.items()})
     assert found is not None
     assert 1 <= ball.up(found) <= 1 + 1e-12

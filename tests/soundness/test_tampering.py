@@ -135,7 +135,7 @@ def add_node(document: Document) -> None:
 
 
 def swap_ends(document: Document) -> None:
-    region = document["regions"][-1]
+    region = document["regions"][0]
     region["entry"], region["exit"] = region["exit"], region["entry"]
 
 
@@ -145,7 +145,7 @@ VALUES = ("witnesses", BLOCK, "values", 0)
 
 EITHER_NORM: list[tuple[Callable[[Document], None], str]] = [
     # the bound and the facts
-    (scaled("upper", by="0.999"), r"upper: .* is not the gain"),
+    (scaled("upper", by="0.999"), r"upper: gain .* is what can be proved"),
     (scaled("facts", "linear_2", "gain", by="0.999"), r"facts\.linear_2: .* is what can be proved"),
     (both(scaled("upper", by="0.999"), scaled("facts", "linear_2", "gain", by="0.999")), r"facts\.linear_2: "),
     (gains("0.9999"), r"facts\.x: gain .* is what can be proved"),
@@ -163,7 +163,11 @@ EITHER_NORM: list[tuple[Callable[[Document], None], str]] = [
     (put("facts", "relu", "lo", value="-inf"), r"facts\.relu\.lo"),
     (put("facts", "relu", "hi", value=10**400), r"facts\.relu: "),
     (lambda document: document["facts"].pop("gelu"), r"facts: not those of the graph's nodes: \['gelu'\]"),
-    (put("facts", "more", value={"gain": "1", "lo": 0, "hi": 1}), r"facts: .*more"),
+    (put("facts", "gelu", "size", value="1.0"), r"facts\.gelu: size 1\.0 is claimed"),
+    (put("facts", "gelu", "size", value=float("inf")), r"no strict JSON: Infinity"),
+    (put("facts", "gelu", "size", value="nan"), r"facts\.gelu\.size"),
+    (lambda document: document["facts"]["gelu"].pop("size"), r"facts\.gelu: 'size' is a required property"),
+    (put("facts", "more", value={"gain": "1", "size": None, "lo": 0, "hi": 1}), r"facts: .*more"),
     # the graph
     (lambda document: document["nodes"].pop(), r"nodes\.linear_2: in the network, not in the certificate"),
     (add_node, r"nodes\.linear_3: in the certificate, not in the network"),
@@ -194,14 +198,18 @@ EITHER_NORM: list[tuple[Callable[[Document], None], str]] = [
     (put("claim", "shape", value=[1, 2, 7, 7]), r"claim\.shape: "),
     (put("claim", "shape", value=[True, 2, 6, 6]), r"claim\.shape\[0\]"),
     (put("claim", "arithmetic", value="float32"), r"claim\.arithmetic"),
+    (put("claim", "module", value="stem"), r"claim\.module: "),
+    (put("claim", "module", value="embedding"), r"claim\.module: "),
+    (put("claim", "through", value="token-l2"), r"claim\.through: "),
+    (lambda document: document["claim"].pop("through"), r"claim: 'through' is a required property"),
     (put("claim", "arithmetik", value="real"), r"arithmetik"),
     # the regions
     (swap_ends, r"regions: linear_2 → max_pool2d: these nodes cannot be bounded as a whole"),
-    (put("regions", -1, "entry", value="x"), r"regions: x → linear_2: these nodes cannot be bounded as a whole"),
-    (put("regions", -1, "entry", value="gelu"), r"regions: gelu → linear_2: these nodes cannot"),
-    (put("regions", -1, "entry", value="linear_2"), r"regions: linear_2 → linear_2: these nodes cannot"),
-    (put("regions", -1, "exit", value="nowhere"), r"regions: .* unknown node"),
-    (put("regions", -1, "method", value="magic"), r"regions\["),
+    (put("regions", 0, "entry", value="x"), r"facts\.linear_2: gain .* is what can be proved"),
+    (put("regions", 0, "entry", value="gelu"), r"regions: gelu → linear_2: these nodes cannot"),
+    (put("regions", 0, "entry", value="linear_2"), r"regions: linear_2 → linear_2: these nodes cannot"),
+    (put("regions", 0, "exit", value="nowhere"), r"regions: .* unknown node"),
+    (put("regions", 0, "method", value="magic"), r"regions\["),
     (lambda document: document["regions"].append(document["regions"][0]), r"regions: the same one stands there twice"),
     (lambda document: document["regions"].clear(), r"facts\..*: gain"),
     # the file
@@ -243,13 +251,13 @@ IN_L2: list[tuple[Callable[[Document], None], str]] = [
     (put("witnesses", BLOCK, "cushion", value=0), r"witnesses"),
     (put("witnesses", BLOCK, "cushion", value=0.6), r"witnesses: the one for max_pool2d"),
     (put("witnesses", BLOCK, "cushion", value=1e-30), r"witnesses: the one for max_pool2d"),
-    (put("regions", -1, "method", value="matrix"), r"facts\.linear_2: "),
-    (put("regions", -1, "method", value="remainder"), r"facts\.linear_2: "),
+    (put("regions", 0, "method", value="matrix"), r"facts\.linear_2: "),
+    (put("regions", 0, "method", value="remainder"), r"facts\.linear_2: "),
 ]
 
 IN_LINF: list[tuple[Callable[[Document], None], str]] = [
     (put("claim", "norm", value="l2"), r"witnesses: there is none for conv2d"),
-    (put("regions", -1, "method", value="multipliers"), r"facts\.linear_2: "),
+    (put("regions", 0, "method", value="multipliers"), r"facts\.linear_2: "),
 ]
 
 TAMPERINGS = [

@@ -265,7 +265,6 @@ sdpa = F.scaled_dot_product_attention
 _mha, _tokens_first = nn.MultiheadAttention(D, H, batch_first=True), nn.MultiheadAttention(D, H)
 _cell = nn.TransformerEncoderLayer(D, H, 16, batch_first=True, norm_first=True, activation="gelu")
 _post = nn.TransformerEncoderLayer(D, H, 16, batch_first=True)
-_stack = nn.TransformerEncoder(nn.TransformerEncoderLayer(D, H, 16, batch_first=True), 2)
 
 
 def tokens_first(x: Tensor) -> Tensor:

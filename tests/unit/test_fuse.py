@@ -22,6 +22,7 @@ from tests.unit.attention_rows import (
     CAUSAL,
     KEPT_APART,
     NORMS,
+    PADDING,
     TURNS,
     D,
     Function,
@@ -67,6 +68,13 @@ def test_every_spelling_of_attention_is_one_node(name: str) -> None:
     (node,) = nodes_of(graph, "attention")
     assert {key: node.attrs[key] for key in attrs} == attrs
     assert set(node.consts) == consts
+
+
+def test_torchs_encoder_is_not_exported_as_its_fused_kernel() -> None:
+    layer = nn.TransformerEncoderLayer(D, 2, 16, batch_first=True)
+    encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).requires_grad_(False)
+    graph = graph_of(Function(lambda x: encoder(x, src_key_padding_mask=~PADDING), encoder))
+    assert [set(node.consts) for node in nodes_of(graph, "attention")] == [{"keep"}, {"keep"}]
 
 
 def test_keys_are_taken_before_they_are_repeated_and_turned() -> None:

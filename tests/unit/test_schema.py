@@ -22,6 +22,8 @@ RESULT: dict[str, Any] = {
         "output": "output",
         "arithmetic": "real",
         "shape": [1, 64],
+        "module": "",
+        "through": "",
     },
     "status": "proved",
     "upper": "1.25e+400",
@@ -43,7 +45,16 @@ RESULT: dict[str, Any] = {
             "share": None,
         }
     ],
-    "regions": [{"entry": "x", "exit": "linear", "method": "matrix", "gain": "1.25e+400", "product": "1.25e+400"}],
+    "regions": [
+        {
+            "entry": "x",
+            "exit": "linear",
+            "method": "attention",
+            "gain": "1.25e+400",
+            "product": "1.25e+400",
+            "paths": {"value": "1.0", "softmax": "1.25e+400"},
+        }
+    ],
     "weights_sha256": {"layers.0.weight": "0" * 64},
     "versions": {"lipcert": "0.1.0"},
     "seconds": 1.5,
@@ -113,6 +124,9 @@ def test_what_is_no_text_file_is_refused(tmp_path: Path) -> None:
         (["layers", 0, "norm"], "inf", "layers[0].norm"),
         (["claim", "arithmetic"], "float32", "claim.arithmetic"),
         (["claim", "norm"], "l3", "claim.norm"),
+        (["claim", "module"], None, "claim.module"),
+        (["claim", "through"], 2, "claim.through"),
+        (["regions", 0, "paths", "value"], "-1.0", "regions[0].paths.value"),
         (["weights_sha256", "layers.0.weight"], "00", "layers.0.weight"),
     ],
 )

@@ -17,13 +17,14 @@ Consts = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class _Logits:
-    """factor · (entries `index` of a matmul) + bias, index and bias flat; the factor within `ulps` roundoffs.
+    """factor · (entries `index` of a matmul) + bias, or the bias alone where `filled`; all three flat.
 
-    The bias may be rounded: the rule for attention holds for every bias.
+    The factor is within `ulps` roundoffs. The bias may be rounded: the rule for attention holds for every bias.
     """
 
     index: Tensor
     bias: Tensor
+    filled: Tensor
     factor: float = 1.0
     ulps: int = 0
 
@@ -70,7 +71,8 @@ def _softmax(nodes: Nodes, users: Mapping[str, int], name: str) -> tuple[Node | 
 def _logits(nodes: Nodes, users: Mapping[str, int], name: str) -> tuple[Node | None, _Logits | None]:
     """The matmul behind scalings by one number, added constants and moves of entries, and what becomes of it."""
     node = nodes[name]
-    found = _Logits(numbers(node).reshape(-1), torch.zeros(node.size, dtype=torch.float64))
+    empty = torch.zeros(node.size, dtype=torch.float64)
+    found = _Logits(numbers(node).reshape(-1), empty, empty.bool())
     while users[node.name] == 1:
         if node.op == "matmul":
             return node, found
@@ -81,10 +83,28 @@ def _logits(nodes: Nodes, users: Mapping[str, int], name: str) -> tuple[Node | N
             found = _scaled(found, node, factor)
         elif only_moves(node):
             found = replace(found, index=places(node)[found.index])
+        elif _fills(nodes, node):
+            found = _filled(found, node)
         else:
             break
         node = nodes[node.inputs[0]]
     return None, None
+
+
+def _fills(nodes: Nodes, node: Node) -> bool:
+    """Whether a node has constants in the place of some entries of its only input, and the others as they were."""
+    if node.op != "gather" or len(node.inputs) != 1 or nodes[node.inputs[0]].size != node.size:
+        return False
+    index = places(node)
+    offset = node.consts["offset"].expand(node.shape).reshape(-1) if "offset" in node.consts else torch.zeros(1)
+    return bool(((index < 0) | ((index == torch.arange(node.size)) & (offset == 0))).all())
+
+
+def _filled(logits: _Logits, node: Node) -> _Logits:
+    new = (places(node) < 0)[logits.index] & ~logits.filled
+    wide = node.consts["offset"].double().expand(node.shape).reshape(-1) if "offset" in node.consts else torch.zeros(1)
+    value = logits.factor * wide.expand(node.size)[logits.index]
+    return replace(logits, bias=torch.where(new, logits.bias + value, logits.bias), filled=logits.filled | new)
 
 
 def _scaled(logits: _Logits, node: Node, factor: float) -> _Logits:
@@ -92,11 +112,11 @@ def _scaled(logits: _Logits, node: Node, factor: float) -> _Logits:
     bias = logits.bias
     if "offset" in node.consts:
         wide = node.consts["offset"].double().expand(node.shape).reshape(-1)
-        bias = bias + logits.factor * wide[logits.index]
+        bias = torch.where(logits.filled, bias, bias + logits.factor * wide[logits.index])
     product = logits.factor * factor
     exact = math.isfinite(product) and Fraction(logits.factor) * Fraction(factor) == Fraction(product)
     ulps = logits.ulps + int(node.attrs.get("ulps", 0)) + (0 if exact else 1)
-    return _Logits(logits.index, bias, product, ulps)
+    return _Logits(logits.index, bias, logits.filled, product, ulps)
 
 
 def _sound(logits: _Logits) -> bool:
@@ -105,7 +125,7 @@ def _sound(logits: _Logits) -> bool:
 
 
 def _constants(soft: Node, logits: _Logits, taken: Tensor) -> Consts:
-    consts = {}
+    consts = {"filled": narrowed(logits.filled[taken])} if bool(logits.filled.any()) else {}
     if bool((logits.bias != 0).any()):
         consts["bias"] = narrowed(logits.bias[taken])
     if "keep" in soft.consts:

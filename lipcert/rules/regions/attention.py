@@ -11,11 +11,13 @@ of da_t (<= σ_h); b_V drops out as Σ_s dP_ts = 0. With q = R_t(W_Q x + b_Q) an
     da_ts = s (dx_tᵀ W_Qᵀ N (W_K x_s + b_K) + (W_Q x_t + b_Q)ᵀ N W_K dx_s),
     σ_h <= s (2 |W_QᵀNW_K| R + |W_KᵀNᵀb_Q| + |W_QᵀN b_K|)  at the worst pair (t, s).
 
-Where N is the same for all pairs, b_K moves all logits of a row alike and its term drops out (softmax ignores it). A
+Where N is the same for all pairs, b_K moves all logits of a row alike and its term drops out (softmax ignores it),
+unless a mask fills some of them with constants. A
 query or key that comes another way (normalised, say) is bounded by its size and gain instead.
+That is of a row of the exit; a group of it may hold several, and is as long as the root of their number times one.
 The heads are then joined in three ways, and the smallest sum counts. For any w_h > 0
     | Σ_h O_h W_V^h z^h | <= Σ_h |O_h W_V^h| |z^h|   and   <= |[O_h W_V^h / w_h]_h| √Σ_h w_h² |z^h|²,
-and in the latter, as all heads share the query's token, σ_h <= |M_h dx_t| R + |M_h x_t| + β_h for a matrix M_h gives
+and in the latter, where all heads share the query's token, σ_h <= |M_h dx_t| R + |M_h x_t| + β_h for a matrix M_h gives
     √Σ_h w_h² |z^h|² <= √Σ_h w_h² + R (2R |[w_h M_h]_h| + √Σ_h w_h² β_h²),   the M_h on top of each other.
 Every |A W| is that of |A L| for a core L of W (`norms.bilinear`).
 """
@@ -29,6 +31,7 @@ from flint import arb
 from lipcert.norms import ball
 from lipcert.norms.bilinear import product_error
 from lipcert.norms.dense import frobenius_upper
+from lipcert.rules.groups import rows
 from lipcert.rules.regions.logits import Logits, logits
 from lipcert.rules.regions.region import Region
 from lipcert.rules.regions.values import Values, values
@@ -66,7 +69,7 @@ def prove_attention(
     spread = logits(nodes, region, node, facts, prover, key) if read is not None else None
     if read is None or spread is None:
         return None
-    return _joined(read, spread, radius, prover, key)
+    return _grouped(_joined(read, spread, radius, prover, key), facts[region.exit])
 
 
 def _tokens_are_rows(fact: Fact) -> bool:
@@ -74,6 +77,14 @@ def _tokens_are_rows(fact: Fact) -> bool:
     groups = fact.groups
     assert groups is not None
     return groups.constant_along(-1) and len(np.unique(groups.labels)) == int(np.prod(groups.shape[:-1]))
+
+
+def _grouped(proved: Proved, last: Fact) -> Proved:
+    """What holds of every row, for the groups of the exit: queries that one token is repeated for share a group."""
+    assert last.groups is not None
+    meeting = arb(rows(last.groups.shape).crowding(last.groups)).sqrt()
+    paths = {name: part * meeting for name, part in proved.paths.items()}
+    return Proved(proved.gain * meeting, proved.size * meeting, paths)
 
 
 def _joined(read: Values, spread: Logits, radius: arb, prover: Prover, key: str) -> Proved:
@@ -113,7 +124,7 @@ def _side_by_side(read: Values, spread: Logits, radius: arb, prover: Prover, key
         )
     )
     yield _Way(value, softmax, both)
-    if spread.maps:
+    if spread.maps and read.together:
         moved = 2 * radius * _logits_of_all(spread, weights, prover, key) + _length(weights, spread.shifts)
         yield _Way(value, joined * radius * moved, value + joined * radius * moved)
 
@@ -128,7 +139,7 @@ def _outputs_of_all(read: Values, weights: Sequence[float], prover: Prover, key:
     for head, (out, core) in enumerate(zip(read.outputs, read.cores, strict=True)):
         blocks.append(out @ core / weights[head])
         formed = (product_error(out, core) + _slack(read, head)) / arb(weights[head])
-        error += (formed + ball.gamma(1) * frobenius_upper(blocks[-1])) ** 2
+        error += (formed + ball.gamma(1) * frobenius_upper(blocks[-1]) + ball.UNDERFLOW) ** 2
     return prover.spectral(f"{key}, outputs of all heads", np.concatenate(blocks, axis=1)) + error.sqrt()
 
 
@@ -137,5 +148,5 @@ def _logits_of_all(spread: Logits, weights: Sequence[float], prover: Prover, key
     blocks, error = [], arb(0)
     for weight, part, off in zip(weights, spread.maps, spread.errors, strict=True):
         blocks.append(weight * part)
-        error += (arb(weight) * off + ball.gamma(1) * frobenius_upper(blocks[-1])) ** 2
+        error += (arb(weight) * off + ball.gamma(1) * frobenius_upper(blocks[-1]) + ball.UNDERFLOW) ** 2
     return prover.spectral(f"{key}, logits of all heads", np.concatenate(blocks)) + error.sqrt()

@@ -20,13 +20,20 @@ class Rows:
     """Rows (head, token, feature), each a combination of the columns of one row of a base.
 
     Entry j of the row of head h and token t is Σ_k factor[k, h, t, j] · base row[columns[h, local[k, h, j]]]: the
-    columns do not depend on the token, the factors may (positions that rotate).
+    columns do not depend on the token, the factors may (positions that rotate). row: of the base, for each head and
+    token; -1 where all its factors are 0.
     """
 
     columns: Int[np.ndarray, "heads used"]
     local: Int[np.ndarray, "terms heads features"]
     factor: Float[np.ndarray, "terms heads tokens features"]
     ulps: int
+    row: Int[np.ndarray, "heads tokens"]
+
+    @property
+    def together(self) -> bool:
+        """Whether all heads have the same row of the base at each token's place."""
+        return bool((self.row == self.row[:1]).all())
 
     @property
     def fixed(self) -> bool:
@@ -72,7 +79,8 @@ def _rows(terms: Terms, width: int, shape: Sequence[int]) -> Rows | None:
     if len({len(part) for part in columns}) != 1 or len(columns[0]) == 0:
         return None
     local = [np.searchsorted(columns[h], place[:, h]).clip(0, len(columns[h]) - 1) for h in range(heads)]
-    return Rows(np.stack(columns), np.stack(local, axis=1), factor, terms.ulps)
+    rows = np.where(used, row, -1).max(axis=(0, 3))
+    return Rows(np.stack(columns), np.stack(local, axis=1), factor, terms.ulps, rows)
 
 
 def _one_each(numbers: np.ndarray, used: np.ndarray, axes: tuple[int, ...]) -> bool:

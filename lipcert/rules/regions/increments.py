@@ -6,7 +6,7 @@ each nonlinearity with input u. A function with secant slopes in [lo, hi] is lo 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,17 +24,24 @@ from lipcert.rules.types import Node, Reach
 class Part:
     """One matrix of a sum, as columns: a batch of `n_variable` tensors of the node's shape.
 
-    error: a bound on the Frobenius norm of (true matrix - columns). identity: whether it is a new variable itself.
+    stored: the columns; of a variable that was only scaled so far their diagonal, of the node's shape.
+    error: a bound on the Frobenius norm of (true matrix - columns).
     """
 
-    columns: Tensor
+    stored: Tensor
     error: arb
-    identity: bool = False
+    diagonal: bool = False
+
+    @property
+    def columns(self) -> Tensor:
+        size = self.stored.numel()
+        return self.stored.reshape(-1).diag().reshape(size, *self.stored.shape) if self.diagonal else self.stored
 
     @property
     def matrix(self) -> Tensor:
         """n_node × n_variable."""
-        return self.columns.reshape(len(self.columns), -1).T
+        columns = self.columns
+        return columns.reshape(len(columns), -1).T
 
 
 LARGE = 4096
@@ -101,10 +108,8 @@ class _Work:
         self.bends: list[Sum] = []
 
     def variable(self, shape: tuple[int, ...]) -> Sum:
-        size = int(np.prod(shape))
-        self.sizes.append(size)
-        eye = torch.eye(size, dtype=torch.float64).reshape(size, *shape)
-        return {len(self.sizes) - 1: Part(eye, arb(0), identity=True)}
+        self.sizes.append(int(np.prod(shape)))
+        return {len(self.sizes) - 1: Part(torch.ones(shape, dtype=torch.float64), arb(0), diagonal=True)}
 
     def linear(self, node: Node, inputs: list[Sum]) -> Sum:
         # fl(LM) errs from LM by at most γ_k |L||M| entry by entry (k products a sum; a computed factor of
@@ -117,16 +122,14 @@ class _Work:
         result = {}
         for variable in sorted(set().union(*inputs)):
             parts = [parts.get(variable) for parts in inputs]
-            if node.op == "linear" and _is_one_row(parts[0], shapes[0]):
-                weight = constant64(node, "weight")  # W I = W, without a product
-                result[variable] = Part(weight.T.reshape(len(weight.T), *node.shape), arb(0))
-                continue
-            columns = [_columns(p, self.sizes[variable], s) for p, s in zip(parts, shapes, strict=True)]
             carried = _root_of_squares([part.error for part in parts if part])
-            formed = _root_of_squares([frobenius(part.columns) for part in parts if part])
-            value = linear.apply(node, columns, False)
+            formed = _root_of_squares([frobenius(part.stored) for part in parts if part])
             error = size * (carried + rounding * (formed + carried)) + ball.UNDERFLOW
-            result[variable] = Part(value, error)
+            value = _of_diagonal(node, parts[0])
+            if value is None:
+                columns = [_columns(p, self.sizes[variable], s) for p, s in zip(parts, shapes, strict=True)]
+                value = Part(linear.apply(node, columns, False), error)
+            result[variable] = replace(value, error=error)
         return result
 
     def bend(self, node: Node, inputs: list[Sum]) -> Sum:
@@ -158,9 +161,16 @@ class _Work:
         return _add(b, self._unit(node, _add(a, b, sign, -sign)), 1.0, sign)
 
 
-def _is_one_row(part: Part | None, shape: tuple[int, ...]) -> bool:
-    """Whether this is a new variable that is a row of features."""
-    return part is not None and part.identity and int(np.prod(shape)) == shape[-1]
+def _of_diagonal(node: Node, part: Part | None) -> Part | None:
+    """A scaling, or a weight on one row, of a variable that was only scaled: the same products without the zeros."""
+    if part is None or not part.diagonal or node.op not in ("scale", "linear"):
+        return None
+    if node.op == "scale":
+        return replace(part, stored=part.stored * constant64(node, "factor"))
+    if part.stored.numel() != part.stored.shape[-1]:
+        return None
+    columns = (constant64(node, "weight") * part.stored.reshape(-1)).T
+    return Part(columns.reshape(len(columns), *node.shape), part.error)
 
 
 def _times(parts: Sum, factor: Tensor) -> Sum:
@@ -170,9 +180,9 @@ def _times(parts: Sum, factor: Tensor) -> Sum:
         return parts
     result = {}
     for variable, part in parts.items():
-        columns = part.columns * factor
-        error = size * part.error + ball.gamma(1) * frobenius(columns) + ball.UNDERFLOW
-        result[variable] = Part(columns, error)
+        stored = part.stored * factor
+        error = size * part.error + ball.gamma(1) * frobenius(stored) + ball.UNDERFLOW
+        result[variable] = Part(stored, error, part.diagonal)
     return result
 
 

@@ -1,7 +1,7 @@
 """How far the logits of attention can move in an attention region: σ_h of `regions.attention`, a head."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from flint import arb
@@ -10,13 +10,15 @@ from jaxtyping import Float
 from lipcert.norms import ball
 from lipcert.norms.bilinear import core, product_error
 from lipcert.norms.dense import frobenius_upper
+from lipcert.rules.grouping import regroup
+from lipcert.rules.groups import rows as rows_along
 from lipcert.rules.regions.heads import Affine, Rows, affine, rows_of
 from lipcert.rules.regions.meetings import Keep, Meetings, largest_norm, meetings
 from lipcert.rules.regions.region import Region
 from lipcert.rules.types import Fact, Node, Prover
 from lipcert.rules.walk import gains
 
-Matrix = Float[np.ndarray, "m n"]
+Matrix = Float[np.ndarray, "_ _"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Logits:
     """deviations: for each query head a bound σ_h on the deviation of da_ts under any P_t, where all |dx_s| <= 1.
 
     maps: for each head an M_h with σ_h <= |M_h dx_t| R + |M_h x_t| + shifts[h], within errors[h] in Frobenius norm;
-    none where queries or keys are no affine maps.
+    none where queries or keys are no affine maps, or the heads' queries at one place are not of one token x_t.
     """
 
     deviations: list[arb]
@@ -57,16 +59,20 @@ def logits(
     if q.affine is None or k.affine is None:
         deviation = scale * (q.size * k.gain + k.size * q.gain)
         return Logits([deviation] * heads)
-    forms = _Forms(q, k, q.affine, k.affine, _keep(node), prover, key)
+    keep = _keep(node, nodes[node.inputs[1]].shape[-2])
+    forms = _Forms(q, k, q.affine, k.affine, keep, "filled" not in node.consts, prover, key)
     group = int(node.attrs["group"])
     found = [forms.of(head, head // group) for head in range(heads)]
     known = [part for part in found if part is not None]
     if len(known) < heads:
         return None
+    deviations = [scale * (2 * part.norm * radius + part.shift) for part in known]
+    if not q.rows.together:
+        return Logits(deviations)
     return Logits(
-        [scale * (2 * part.norm * radius + part.shift) for part in known],
+        deviations,
         [part.map * abs(float(node.attrs["scale"])) for part in known],
-        [scale * part.error + ball.gamma(1) * scale * frobenius_upper(part.map) for part in known],
+        [scale * part.error + ball.gamma(1) * scale * frobenius_upper(part.map) + ball.UNDERFLOW for part in known],
         [scale * part.shift for part in known],
     )
 
@@ -82,23 +88,24 @@ def _side(
     if given is not None:
         return _Side(rows, given, arb("inf"), arb("inf"))
     longest = largest_norm(rows)
-    gain = gains(nodes, region, base, facts, prover)
-    size = _row_size(nodes[base], facts[base])
+    known = replace(facts[base], gain=gains(nodes, region, base, facts, prover))
+    fact = regroup(known, rows_along(nodes[base].shape))
+    size, gain = _row_size(nodes[base], fact), fact.gain
     return _Side(rows, None, longest * size, longest * gain) if (size + gain).is_finite() else None
 
 
 def _row_size(node: Node, fact: Fact) -> arb:
-    """Every row lies within a group; one that was normalised has at most the root of its length."""
+    """Of a fact whose groups are the rows. A row that was normalised has at most the root of its length."""
     if node.op == "normalise" and int(node.attrs["features"]) == node.shape[-1]:
         return fact.size.min(arb(node.shape[-1]).sqrt())
     return fact.size
 
 
-def _keep(node: Node) -> Keep | None:
+def _keep(node: Node, keys: int) -> Keep | None:
     """The pairs that some head lets meet."""
     if "keep" not in node.consts:
         return None
-    shape = (*node.shape[:-1], node.consts["keep"].shape[-1])
+    shape = (*node.shape[:-1], keys)
     wide = node.consts["keep"].expand(shape)
     kept: Keep = wide.reshape(-1, *shape[-2:]).any(dim=0).numpy()
     return kept
@@ -116,35 +123,48 @@ class _Form:
 
 @dataclass
 class _Forms:
-    """The bilinear forms of all heads of one attention."""
+    """The bilinear forms of all heads of one attention. alike: whether what moves all products of a row alike moves
+    all its logits alike, so that softmax ignores it."""
 
     q: _Side
     k: _Side
     q_map: Affine
     k_map: Affine
     keep: Keep | None
+    alike: bool
     prover: Prover
     key: str
+    last: tuple[tuple[np.ndarray, ...], Meetings] | None = None
 
     def of(self, head: int, kv_head: int) -> _Form | None:
-        """The shift is |W_KᵀNᵀb_Q| + |W_QᵀNb_K| at the worst pair; without the last where N is fixed."""
+        """The shift is |W_KᵀNᵀb_Q| + |W_QᵀNb_K| at the worst pair; without the last where N is fixed and all logits
+        of a row are products."""
         left, right = _weight(self.q_map, self.q.rows, head), _weight(self.k_map, self.k.rows, kv_head)
         cores = core(left, self.q_map.error), core(right, self.k_map.error)
         if cores[0] is None or cores[1] is None:
             return None
-        met = meetings(self.q.rows, self.k.rows, head, kv_head, self.keep)
+        met = self._meetings(head, kv_head)
         name = f"{self.key}, logits of head {head}"
         sizes = [self.prover.spectral(f"{name}, {part}", c)
                  for part, c in zip(("queries", "keys"), cores, strict=True) if c is not None]  # fmt: skip
         product = cores[0].T @ met.middles @ cores[1]
-        rounding = max((product_error(cores[0], m, cores[1]) for m in met.middles), key=ball.up)
+        rounding = product_error(cores[0], met.middles, cores[1])
         norm = self.prover.spectral(name, product) + rounding + met.spread * sizes[0] * sizes[1]
         shift = _moved(self.q_map, self.q.rows, head, met, right, self.k_map.error, sizes[1])
-        if self.q.rows.fixed and self.k.rows.fixed:
-            return _Form(norm, shift, *self._through_keys(left, cores[1], sizes[1], met))
-        turned = Meetings(met.middles.transpose(0, 2, 1), met.spread)
-        shift += _moved(self.k_map, self.k.rows, kv_head, turned, left, self.q_map.error, sizes[0])
-        return _Form(norm, shift, *self._through_any(left, sizes[1]))
+        fixed = self.q.rows.fixed and self.k.rows.fixed
+        through = self._through_keys(left, cores[1], sizes[1], met) if fixed else self._through_any(left, sizes[1])
+        if not (fixed and self.alike):
+            turned = Meetings(met.middles.transpose(0, 2, 1), met.spread)
+            shift += _moved(self.k_map, self.k.rows, kv_head, turned, left, self.q_map.error, sizes[0])
+        return _Form(norm, shift, *through)
+
+    def _meetings(self, head: int, kv_head: int) -> Meetings:
+        """Of this head, or of the one before where both turn their queries and keys alike."""
+        q, k = self.q.rows, self.k.rows
+        turns = q.local[:, head], q.factor[:, head], k.local[:, kv_head], k.factor[:, kv_head]
+        if self.last is None or not all(map(np.array_equal, turns, self.last[0])):
+            self.last = turns, meetings(q, k, head, kv_head, self.keep)
+        return self.last[1]
 
     def _through_keys(self, left: Matrix, keys: Matrix, size: arb, met: Meetings) -> tuple[Matrix, arb]:
         """M = L_KᵀNᵀW_Q where N is the same for all pairs."""
@@ -155,7 +175,8 @@ class _Forms:
     def _through_any(self, left: Matrix, size: arb) -> tuple[Matrix, arb]:
         """M = |L_K||N| W_Q, as |L_KᵀNᵀu| <= |L_K||N||u| for every pair."""
         largest = ball.up(size * largest_norm(self.q.rows) * largest_norm(self.k.rows))
-        return left * largest, arb(largest) * (self.q_map.error + ball.gamma(1) * frobenius_upper(left))
+        error = arb(largest) * (self.q_map.error + ball.gamma(1) * frobenius_upper(left))
+        return left * largest, error + ball.UNDERFLOW
 
 
 def _weight(given: Affine, rows: Rows, head: int) -> Float[np.ndarray, "used entry"]:
@@ -170,9 +191,9 @@ def _moved(
     if not bool((size != 0).any()):
         return arb(0)
     turned = bias @ met.middles  # (bucket, used by the other)
-    longest = float(np.linalg.norm(turned @ other, axis=1).max())
+    longest = frobenius_upper((turned @ other)[:, None])
     terms = sum(other.shape) + met.middles.shape[1] + given.terms + 16
-    absolute = [frobenius_upper(size[None]) * frobenius_upper(m) for m in met.middles]
-    largest = max(absolute, key=ball.up)
+    largest = frobenius_upper(size[None]) * frobenius_upper(met.middles)
     rounding = 4 * ball.gamma(terms) * largest * (frobenius_upper(other) + error) + largest * error
-    return arb(longest) * (1 + ball.gamma(terms)) + rounding + met.spread * frobenius_upper(size[None]) * norm
+    rounding += ball.UNDERFLOW * (1 + frobenius_upper(other))
+    return longest + rounding + met.spread * frobenius_upper(size[None]) * norm

@@ -33,20 +33,20 @@ def meetings(q: Rows, k: Rows, head: int, kv_head: int, keep: Keep | None) -> Me
     entry = q.local[:, None, head, :] * k.columns.shape[1] + k.local[None, :, kv_head, :]
     places, which = np.unique(entry.reshape(-1), return_inverse=True)
     select = np.eye(len(places))[which.reshape(-1)]
-    middles = np.zeros((0, q.columns.shape[1] * k.columns.shape[1]))
-    widest = 0.0
+    middles, widest = [], 0.0
     for at, to in _buckets(left.shape[1], right.shape[1], q.fixed and k.fixed, keep):
         products = left[:, None, at, :] * right[None, :, to, :]  # (term, term, pair, feature)
         entries = products.transpose(2, 0, 1, 3).reshape(len(at), -1) @ select
         low, high = entries.min(axis=0), entries.max(axis=0)
         middle = low / 2 + high / 2
         widest = max(widest, float(np.square(np.maximum(high - middle, middle - low)).sum()))
-        middles = np.vstack([middles, np.zeros((1, middles.shape[1]))])
-        middles[-1, places] = middle
+        middles.append(middle)
     spread = (arb(widest) * (1 + 2 * ball.gamma(len(places) + 4)) + ball.UNDERFLOW).sqrt()
     longest = arb(float(np.abs(left).max())) * arb(float(np.abs(right).max())) * len(select)
     rounding = ball.gamma(len(select) + q.ulps + k.ulps + 4) * longest * arb(len(places)).sqrt()
-    wide = middles.reshape(-1, q.columns.shape[1], k.columns.shape[1])
+    wide = np.zeros((len(middles), q.columns.shape[1] * k.columns.shape[1]))
+    wide[:, places] = middles
+    wide = wide.reshape(-1, q.columns.shape[1], k.columns.shape[1])
     return Meetings(wide, spread + rounding + ball.UNDERFLOW)
 
 
@@ -65,8 +65,12 @@ def _buckets(queries: int, keys: int, fixed: bool, keep: Keep | None) -> Iterato
 
 def largest_norm(rows: Rows) -> arb:
     """A bound on the l2 norm of every R_t: |R|² = |RᵀR| <= the largest absolute row sum of RᵀR."""
-    worst = arb(0)
+    worst, before = arb(0), None
     for head in range(len(rows.columns)):
+        given = rows.local[:, head], rows.factor[:, head]
+        if before is not None and all(np.array_equal(*pair) for pair in zip(given, before, strict=True)):
+            continue  # most often all heads rotate alike
+        before = given
         local, factor = rows.local[:, head], rows.factor[:, head]
         used = rows.columns.shape[1]
         entry = (local[:, None, :] * used + local[None, :, :]).reshape(-1)

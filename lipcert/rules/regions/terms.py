@@ -70,8 +70,8 @@ def _scale(node: Node, terms: Terms) -> Terms | None:
     factor = np.broadcast_to(constant64(node, "factor").numpy(), node.shape)
     if bool((terms.offset != 0).any()) and not bool((factor == 1).all()):
         return None
-    ulps = terms.ulps + 1 + 2 * int(node.attrs.get("ulps", 0))
-    return _shifted(node, Terms(terms.index, terms.factor * factor, terms.offset, ulps))
+    ulps, product = terms.ulps + 1 + 2 * int(node.attrs.get("ulps", 0)), terms.factor * factor
+    return _shifted(node, Terms(terms.index, product, terms.offset, ulps)) if _kept(terms.factor, factor) else None
 
 
 def _mix(node: Node, terms: Terms) -> Terms | None:
@@ -80,9 +80,17 @@ def _mix(node: Node, terms: Terms) -> Terms | None:
     place = node.consts["index"].numpy()
     outer = np.where(place >= 0, constant64(node, "factor").numpy(), 0.0)
     flat = [part.reshape(len(part), -1)[:, place.clip(0)] for part in (terms.index, terms.factor)]
+    if not _kept(flat[1], outer):
+        return None
     index, factor = (part.reshape(-1, *node.shape) for part in (flat[0], flat[1] * outer))
     ulps = terms.ulps + 1 + 2 * int(node.attrs.get("ulps", 0))
     return _shifted(node, Terms(index, factor, np.zeros(node.shape), ulps))
+
+
+def _kept(factor: Factors, other: np.ndarray) -> bool:
+    """Whether no product of two factors leaves the float range."""
+    size = np.abs(factor * other)
+    return bool(((factor == 0) | (other == 0) | ((size > _LEAST) & np.isfinite(size))).all())
 
 
 def _shifted(node: Node, terms: Terms) -> Terms | None:

@@ -17,7 +17,7 @@ from lipcert.rules.regions.region import Region
 from lipcert.rules.regions.terms import Terms, chain, follow
 from lipcert.rules.types import Node, Prover
 
-Matrix = Float[np.ndarray, "m n"]
+Matrix = Float[np.ndarray, "_ _"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Values:
     """A query head h adds O_h (W_V^h Σ_s P_s x_s + b_V^h) to the exit.
 
     outputs: O_h, each within errors[h] in Frobenius norm. cores: L_h with W_V^h W_V^hᵀ ⪯ L_h L_hᵀ. norms: of L_h.
-    offset: a bound on |Σ_h O_h b_V^h + b_O|.
+    offset: a bound on |Σ_h O_h b_V^h + b_O|. together: whether every row of the exit takes the same row of all heads.
     """
 
     outputs: list[Matrix]
@@ -33,15 +33,17 @@ class Values:
     cores: list[Matrix]
     norms: list[arb]
     offset: arb
+    together: bool
 
 
 @dataclass(frozen=True)
 class _Outputs:
-    """matrices: O_h. ulps: of each entry. bias: b_O."""
+    """matrices: O_h. ulps: of each entry. bias: b_O. together: as in `Values`."""
 
     matrices: list[Matrix]
     ulps: int
     bias: Float[np.ndarray, " out"]
+    together: bool
 
 
 def values(nodes: Mapping[str, Node], region: Region, node: Node, prover: Prover, key: str) -> Values | None:
@@ -59,10 +61,10 @@ def values(nodes: Mapping[str, Node], region: Region, node: Node, prover: Prover
         return None
     norms = [prover.spectral(f"{key}, values of head {h}", part) for h, part in enumerate(cores) if part is not None]
     read = [head // int(node.attrs["group"]) for head in range(heads)]
-    errors = [ball.gamma(outputs.ulps + 1) * frobenius_upper(part) for part in outputs.matrices]
+    errors = [ball.gamma(outputs.ulps + 1) * frobenius_upper(part) + ball.UNDERFLOW for part in outputs.matrices]
     return Values(
         outputs.matrices, errors, [part for h in read if (part := cores[h]) is not None], [norms[h] for h in read],
-        _offset(given, rows, outputs, read),
+        _offset(given, rows, outputs, read), outputs.together,
     )  # fmt: skip
 
 
@@ -76,7 +78,8 @@ def _picked(rows: Rows, head: int, vectors: np.ndarray) -> np.ndarray:
 def _core(given: Affine, rows: Rows, head: int) -> Matrix | None:
     weight = _picked(rows, head, given.weight)
     largest = arb(float(np.abs(rows.factor[0, head, 0]).max(initial=0.0)))
-    return core(weight, given.error * largest + ball.gamma(rows.ulps + 1) * frobenius_upper(weight) + ball.UNDERFLOW)
+    carried = given.error * largest * arb(len(weight)).sqrt()  # a row of the base may be read more than once
+    return core(weight, carried + ball.gamma(rows.ulps + 1) * frobenius_upper(weight) + ball.UNDERFLOW)
 
 
 def _offset(given: Affine, rows: Rows, outputs: _Outputs, read: list[int]) -> arb:
@@ -87,7 +90,8 @@ def _offset(given: Affine, rows: Rows, outputs: _Outputs, read: list[int]) -> ar
         size = size + np.abs(out) @ np.abs(_picked(rows, head, given.size))
     terms = given.terms + rows.ulps + outputs.ulps + len(read) * (outputs.matrices[0].shape[1] + 2) + 8
     rounding = 4 * ball.gamma(terms) * frobenius_upper(size[None])
-    return frobenius_upper(total[None]) + rounding + ball.UNDERFLOW
+    lost = sum((frobenius_upper(out) for out in outputs.matrices), arb(1)) * ball.UNDERFLOW
+    return frobenius_upper(total[None]) + rounding + lost
 
 
 def _outputs(nodes: Mapping[str, Node], region: Region, node: Node) -> _Outputs | None:
@@ -101,16 +105,17 @@ def _outputs(nodes: Mapping[str, Node], region: Region, node: Node) -> _Outputs 
     places = _places(terms, nodes[joined].shape[-1], node)
     if places is None:
         return None
-    columns, factor = places
+    columns, factor, together = places
     weight = weight_matrix(last) if last.op == "linear" else np.eye(nodes[joined].shape[-1])
     matrices = [weight[:, part] * factor[part] for part in columns]
     plain = last.op == "linear" and "offset" in last.consts
     bias = constant64(last, "offset").numpy().reshape(-1) if plain else np.zeros(len(weight))
-    return _Outputs(matrices, terms.ulps, np.broadcast_to(bias, len(weight)).copy())
+    return _Outputs(matrices, terms.ulps, np.broadcast_to(bias, len(weight)).copy(), together)
 
 
-def _places(terms: Terms, width: int, node: Node) -> tuple[list[np.ndarray], np.ndarray] | None:
-    """For each head the features of the joined row that hold its row, in order, and every feature's factor."""
+def _places(terms: Terms, width: int, node: Node) -> tuple[list[np.ndarray], np.ndarray, bool] | None:
+    """For each head the features of the joined row that hold its row, in order, every feature's factor, and whether
+    the rows of all heads that are joined are of one place."""
     heads, (tokens, features) = int(np.prod(node.shape[:-2])), node.shape[-2:]
     index, factor = (part.reshape(-1, width) for part in (terms.index[0], terms.factor[0]))
     head, token, feature = np.unravel_index(index, (heads, tokens, features))
@@ -121,4 +126,4 @@ def _places(terms: Terms, width: int, node: Node) -> tuple[list[np.ndarray], np.
     columns = list(np.argsort(number).reshape(heads, features))
     if any(bool((token[:, part] != token[:, part[:1]]).any()) for part in columns):
         return None
-    return columns, factor[0]
+    return columns, factor[0], bool((token == token[:, :1]).all())

@@ -1,0 +1,159 @@
+"""Attention in many forms as small torch modules, for the tests of attention regions and of token norms."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+T = 5
+
+
+@dataclass(frozen=True)
+class Form:
+    """One attention. positions: how queries and keys are turned: halves, pairs, or by tables that are no rotation.
+
+    norm: before the projections. heads_norm: RMS norm of every head's queries and keys. fused: one layer for queries,
+    keys and values. output: a layer that joins the heads. moved: what else happens to the tokens on their way.
+    sizes: factors of the weights of the heads. bias: the size of the biases, None for layers without.
+    """
+
+    width: int = 6
+    heads: int = 2
+    kv_heads: int = 2
+    head: int = 2
+    tokens: int = T
+    bias: float | None = 1.0
+    norm: str = ""
+    positions: str = ""
+    heads_norm: bool = False
+    causal: bool = False
+    alibi: bool = False
+    scale: float = 0.7
+    output: bool = True
+    fused: bool = False
+    moved: str = ""
+    query: float = 1.0
+    key: float = 1.0
+    value: float = 1.0
+    key_bias: float = 1.0
+    sizes: tuple[float, ...] = field(default=())
+    rank: int = 99
+
+
+class Attention(nn.Module):
+    """(batch, tokens, width) → the same, or what the heads give side by side."""
+
+    def __init__(self, form: Form, seed: int) -> None:
+        super().__init__()
+        self.form, generator = form, torch.Generator().manual_seed(seed)
+        inner = [n * form.head for n in (form.heads, form.kv_heads, form.kv_heads)]
+        factors = (form.query, form.key, form.value)
+        layers = [self._layer(rows, f, generator) for rows, f in zip(inner, factors, strict=True)]
+        if layers[1].bias is not None:
+            layers[1].bias.data *= form.key_bias
+        self.inner = inner
+        self.parts = nn.ModuleList([self._fused(layers)] if form.fused else layers)
+        self.output = nn.Linear(inner[0], form.width, form.bias is not None).double() if form.output else nn.Identity()
+        if form.output:
+            self.output.weight.data = torch.randn(form.width, inner[0], generator=generator, dtype=torch.float64)
+        norms: dict[str, Callable[[], nn.Module]] = {
+            "": nn.Identity,
+            "layer": lambda: nn.LayerNorm(form.width),
+            "rms": lambda: nn.RMSNorm(form.width, eps=1e-3),
+        }
+        self.norm = norms[form.norm]().double()
+        for part in self.norm.parameters():
+            part.data = torch.randn(part.shape, generator=generator, dtype=torch.float64)
+        self.heads_norm = nn.RMSNorm(form.head, eps=1e-2) if form.heads_norm else nn.Identity()
+        angles = torch.outer(torch.arange(form.tokens), 10.0 ** -torch.arange(max(form.head // 2, 1))).double()
+        self.cos, self.sin = angles.cos(), angles.sin()
+        if form.positions == "no rotation":
+            self.cos, self.sin = (torch.randn(angles.shape, generator=generator, dtype=torch.float64) for _ in range(2))
+
+    def _layer(self, rows: int, factor: float, generator: torch.Generator) -> nn.Linear:
+        form = self.form
+        layer = nn.Linear(form.width, rows, form.bias is not None).double()
+        rank = min(form.rank, form.width, rows)
+        left, right = (
+            torch.randn(*s, generator=generator, dtype=torch.float64) for s in ((rows, rank), (rank, form.width))
+        )
+        sizes = torch.tensor(form.sizes or (1.0,), dtype=torch.float64)[: rows // form.head]
+        spread = sizes.repeat(form.heads)[: rows // form.head].repeat_interleave(form.head)
+        layer.weight.data = factor * spread[:, None] * (left @ right) / math.sqrt(form.width * rank)
+        if layer.bias is not None:
+            layer.bias.data = form.bias * torch.randn(rows, generator=generator, dtype=torch.float64)
+        return layer
+
+    def _fused(self, layers: list[nn.Linear]) -> nn.Linear:
+        joined = nn.Linear(self.form.width, sum(self.inner), self.form.bias is not None).double()
+        joined.weight.data = torch.cat([layer.weight.data for layer in layers])
+        if joined.bias is not None:
+            joined.bias.data = torch.cat([layer.bias.data for layer in layers])
+        return joined
+
+    def forward(self, x: Tensor) -> Tensor:
+        form, h = self.form, self.norm(x)
+        parts = self.parts[0](h).split(self.inner, -1) if form.fused else [part(h) for part in self.parts]
+        if form.moved == "keys shifted":  # half of a key from the token before, and no affine map of one token
+            shifted = torch.cat([parts[1][:, -1:], parts[1][:, :-1]], 1)
+            half = form.head // 2
+            key = torch.relu(torch.cat([parts[1][..., :half], shifted[..., half:]], -1))
+            parts = [parts[0], key, parts[2]]
+        q, k, v = (part.reshape(len(x), form.tokens, -1, form.head).transpose(1, 2) for part in parts)
+        q, k = (self._turn(self.heads_norm(part)) for part in (q, k))
+        if form.moved == "heads rolled":  # the heads of one output row take their queries from different tokens
+            q = torch.cat([q[:, i : i + 1].roll(i, 2) for i in range(form.heads)], 1)
+        if form.moved == "queries twice":
+            q = q.repeat_interleave(2, 2)
+        y = self._attend(q, k, v).transpose(1, 2).flatten(2)
+        y = self.output(y)
+        return y.reshape(len(x), form.tokens, -1) if form.moved == "queries twice" else y
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        form, mask = self.form, None
+        if form.alibi:
+            offset = torch.arange(q.shape[2])[:, None] - torch.arange(k.shape[2])
+            mask = (-offset.abs() * 2.0 ** -torch.arange(1.0, form.heads + 1)[:, None, None]).double()
+            if form.causal:
+                mask = mask.masked_fill(offset < 0, -math.inf)
+        return F.scaled_dot_product_attention(
+            q, k, v, mask, scale=form.scale, is_causal=form.causal and mask is None,
+            enable_gqa=form.kv_heads < form.heads,
+        )  # fmt: skip
+
+    def _turn(self, x: Tensor) -> Tensor:
+        positions = self.form.positions
+        if not positions:
+            return x
+        if positions == "pairs":
+            a, b = x[..., ::2], x[..., 1::2]
+            return torch.stack([a * self.cos - b * self.sin, a * self.sin + b * self.cos], -1).flatten(-2)
+        a, b = x.chunk(2, -1)
+        return torch.cat([a * self.cos - b * self.sin, b * self.cos + a * self.sin], -1)
+
+
+def random_form(seed: int) -> Form:
+    rng = np.random.default_rng(seed)
+
+    def pick(*values: object) -> object:
+        return values[int(rng.integers(len(values)))]
+
+    heads = int(pick(1, 2, 2, 3, 4, 8))  # type: ignore[call-overload]
+    head = int(pick(1, 2, 2, 4) if heads < 8 else 2)  # type: ignore[call-overload]
+    positions = pick("", "", "halves", "pairs", "no rotation") if head > 1 else ""
+    return Form(
+        width=int(pick(4, 6, heads * head)),  # type: ignore[call-overload]
+        heads=heads, head=head,
+        kv_heads=int(pick(heads, heads, 1)),  # type: ignore[call-overload]
+        tokens=int(rng.integers(2, 6)),
+        bias=pick(None, 0.5, 5.0), norm=pick("", "", "layer", "rms"), positions=positions,
+        heads_norm=pick(False, False, True), causal=pick(False, True), alibi=pick(False, False, True),
+        scale=pick(0.5, 1.0, -0.8, 0.05), output=pick(True, True, False), fused=pick(False, True),
+        query=10.0 ** float(rng.uniform(-1, 0.7)), key=10.0 ** float(rng.uniform(-1, 0.7)),
+        key_bias=pick(1.0, 1.0, 30.0), rank=int(pick(99, 99, 1)),  # type: ignore[call-overload]
+        sizes=pick((), (), tuple(10.0 ** rng.uniform(-2, 1, 8)), (0.0, *([1.0] * 7))),
+    )  # type: ignore[arg-type]  # fmt: skip

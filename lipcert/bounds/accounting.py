@@ -15,7 +15,9 @@ Its norms are estimates that converge from below, and several of its steps do no
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from flint import arb
@@ -28,6 +30,8 @@ from lipcert.norms.estimate import lanczos
 
 _GELU_SLOPE = arb("1.1289")
 """As the paper has it."""
+
+_PROJECTIONS = ("query", "key", "value", "output")
 
 _FORM = ("residual", "norm", "qk_norm", "bias", "positions", "attention_divisor", "activation")
 
@@ -47,23 +51,31 @@ class PaperAccounting:
         return ball.log10(self.bound)
 
 
-def paper_accounting(model: nn.Module) -> PaperAccounting | None:
-    """What the paper would report for `model`; None where it is no untied GPT in the paper's form."""
+def paper_accounting(model: nn.Module, known: Mapping[str, float] = MappingProxyType({})) -> PaperAccounting | None:
+    """What the paper would report for `model`; None where it is no untied GPT in the paper's form.
+
+    known: estimates of the l2 norms of weights by the paths of their layers; the others are estimated here.
+    """
     if not isinstance(model, GPT) or model.unembedding is None or not _of_the_paper(model.arguments):
         return None
+    norms = _Norms(known)
     share = arb(1) / (2 * len(model.blocks))
     size, bound = arb(1), _largest_row(model.embedding)
-    for block in model.blocks:
+    for number, block in enumerate(model.blocks):
         assert isinstance(block, Block)
         attention, mlp = block.attention, block.mlp
-        value, output = _rms_norm(attention.value), _rms_norm(attention.output) * attention.factor
-        gain = output * value * (1 + 2 * size**2 * _rms_norm(attention.query) * _rms_norm(attention.key))
-        mlp_gain = _rms_norm(mlp.input) * _rms_norm(mlp.output) / _GELU_SLOPE
+        query, key, value, output = (
+            norms(f"blocks.{number}.attention.{name}", getattr(attention, name)) for name in _PROJECTIONS
+        )
+        output *= attention.factor
+        gain = output * value * (1 + 2 * size**2 * query * key)
+        inner, outer = (norms(f"blocks.{number}.mlp.{name}", getattr(mlp, name)) for name in ("input", "output"))
+        mlp_gain = inner * outer / _GELU_SLOPE
         bound *= (1 - share) + share * gain * model.arguments.attention_scale
         bound *= (1 - share) + share * mlp_gain
         size *= (1 - share) + share * output * value
         size *= (1 - share) + share * mlp_gain
-    return PaperAccounting(bound * _rms_norm(model.unembedding))
+    return PaperAccounting(bound * norms("unembedding", model.unembedding))
 
 
 def _of_the_paper(arguments: GPTArguments) -> bool:
@@ -71,11 +83,18 @@ def _of_the_paper(arguments: GPTArguments) -> bool:
     return all(getattr(arguments, name) == fields[name].default for name in _FORM)
 
 
-def _rms_norm(layer: nn.Linear) -> arb:
-    """σ·√(d_in/d_out), σ estimated."""
-    weight = layer.weight.detach().cpu().double().numpy()
-    estimate = lanczos(weight, np.random.default_rng(0))
-    return arb(estimate.value) * math.sqrt(layer.in_features / layer.out_features)
+@dataclass(frozen=True)
+class _Norms:
+    """The norms of layers as σ·√(d_in/d_out), σ estimated."""
+
+    known: Mapping[str, float]
+
+    def __call__(self, path: str, layer: nn.Linear) -> arb:
+        estimate = self.known.get(path)
+        if estimate is None:
+            weight = layer.weight.detach().cpu().double().numpy()
+            estimate = lanczos(weight, np.random.default_rng(0)).value
+        return arb(estimate) * math.sqrt(layer.in_features / layer.out_features)
 
 
 def _largest_row(embedding: nn.Embedding) -> arb:

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from flint import arb
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from lipcert.bounds.accounting import PaperAccounting, paper_accounting
 from lipcert.bounds.blocks import block_table
 from lipcert.bounds.layers import layer_table
 from lipcert.bounds.measure import Measured, measure
@@ -58,7 +60,13 @@ def bound(
     graph = trace(program, inputs, output=output, source=source)
     norm = _norm(norm or ("l2" if graph.table is None else "token-l2"))
     domain = domain or (Everywhere() if graph.table is None else Vocabulary())
-    return bound_graph(graph, norm, domain, output=output, seconds=seconds, seed=seed, progress=progress)
+    found = bound_graph(graph, norm, domain, output=output, seconds=seconds, seed=seed, progress=progress)
+    return replace(found, paper=_paper(model, found)) if isinstance(model, nn.Module) else found
+
+
+def _paper(model: nn.Module, found: Bound) -> PaperAccounting | None:
+    """What the paper would report, with the norms that were estimated on the way."""
+    return paper_accounting(model, {row.path: row.estimate for row in found.rows if row.estimate is not None})
 
 
 def bound_graph(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flint import arb
 
+from lipcert.bounds.accounting import PaperAccounting
 from lipcert.bounds.blocks import Block
 from lipcert.bounds.layers import Layer
 from lipcert.certificate.document import Claim
@@ -50,7 +51,8 @@ class Bound:
 
     ball: the proved upper bound as a rigorous number. lower: the largest ratio measured between two points
     of the domain, in float64. product: the plain product of layer norms, for comparison.
-    blocks: the steps of the main line, in token norms.
+    blocks: the steps of the main line, in token norms. paper: what arXiv 2507.13338 would report of a network in
+    its form, an estimate.
     certificate: the JSON document that `lipcert verify` proves again.
     """
 
@@ -64,6 +66,7 @@ class Bound:
     blocks: tuple[Block, ...]
     certificate: dict[str, Any] = field(repr=False)
     seconds: float
+    paper: PaperAccounting | None = None
 
     @property
     def upper(self) -> float:
@@ -103,6 +106,7 @@ class Bound:
                  "paths": {name: ball.to_text(value) for name, value in r.paths.items()}} for r in self.regions
             ],
             "blocks": [block.to_json() for block in self.blocks],
+            "paper_accounting": None if self.paper is None else ball.to_text(self.paper.bound),
             "weights_sha256": self.certificate["weights_sha256"],
             "versions": self.certificate["versions"],
             "seconds": self.seconds,

@@ -113,6 +113,10 @@ def _summary(result: "Bound") -> Iterator[Text]:
         yield Text(f"region          {where}: {gains[0]} instead of {gains[1]}")
     style = {"proved": "bold green", "estimated": "bold yellow", "unsupported": "bold red"}[str(result.status)]
     yield Text(f"{result.status!s:<16}", style=style) + Text(sentence(result.claim, result.upper, result.log10_upper))
+    if result.paper is not None:
+        paper = show(float(result.paper.bound), result.paper.log10)
+        what = f"≈{paper}, token-rms from the one-hot ids, logit scale left out (arXiv 2507.13338)"
+        yield Text(f"{'estimated':<16}", style="bold yellow") + Text(f"by the paper's own accounting {what}")
     product = show(result.product, ball.log10(result.product_ball))
     yield Text(f"measured        at least {result.lower:.6g}{_ratio(result)}; plain product of norms {product}")
 

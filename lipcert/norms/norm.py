@@ -38,7 +38,8 @@ class Norm:
     def of(self, x: Tensor) -> Tensor:
         """The norm of each item of a batch: (batch, *shape) → (batch,)."""
         if self.by_token:
-            return self._rows(x).norm(dim=-1).amax(1) / self._scale(x)
+            longest: Tensor = torch.linalg.vector_norm(self._rows(x), dim=-1).amax(1) / self._scale(x)
+            return longest
         order = 2.0 if self.inner == 2 else math.inf
         size: Tensor = torch.linalg.vector_norm(x.reshape(len(x), -1), ord=order, dim=1)
         return size
@@ -51,8 +52,9 @@ class Norm:
         if self.inner == "inf":
             return gradient.sign()
         groups = self._rows(gradient) if self.by_token else gradient.reshape(len(gradient), 1, -1)
-        length = groups.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(gradient.dtype).tiny)
-        return (groups / length * self._scale(gradient)).reshape(gradient.shape)
+        length = torch.linalg.vector_norm(groups, dim=-1, keepdim=True).clamp_min(torch.finfo(gradient.dtype).tiny)
+        steepest: Tensor = (groups / length * self._scale(gradient)).reshape(gradient.shape)
+        return steepest
 
     def unit(self, features: int) -> arb:
         """What a group of l2 norm 1 measures: 1, or 1/√features in a root mean square."""

@@ -11,11 +11,12 @@ from jaxtyping import Int
 from lipcert.norms import ball
 
 Labels = Int[np.ndarray, "..."]
+Values = np.ndarray | np.float64
 
 
-def once(x: np.ndarray) -> np.ndarray:
+def once(x: Values) -> Values:
     """Without the repetitions of a broadcast: axes along which it repeats have size 1."""
-    kept: np.ndarray = np.asarray(x[tuple(slice(None) if step else slice(0, 1) for step in x.strides)])
+    kept: Values = np.asarray(x)[tuple(slice(None) if step else slice(0, 1) for step in x.strides)]
     return kept
 
 
@@ -36,7 +37,7 @@ class Groups:
         return wide
 
     def constant_along(self, axis: int) -> bool:
-        return self.labels.shape[axis] == 1
+        return bool(self.labels.shape[axis] == 1)
 
     def crowding(self, new: "Groups") -> int:
         """The largest number of these groups that meet in one group of `new`."""
@@ -46,9 +47,9 @@ class Groups:
         pairs = np.unique(np.stack([joined.reshape(-1), old.reshape(-1)]), axis=1)
         return int(np.unique(pairs[0], return_counts=True)[1].max())
 
-    def norm(self, magnitude: np.ndarray | np.floating) -> arb:
+    def norm(self, magnitude: Values) -> arb:
         """A bound on the largest l2 norm of a group whose entries have these magnitudes, which broadcast."""
-        magnitude = once(np.asarray(magnitude))
+        magnitude = once(magnitude)
         peak = float(np.max(magnitude))
         if peak == 0 or not math.isfinite(peak):
             return arb(peak)

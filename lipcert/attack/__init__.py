@@ -1,0 +1,1 @@
+"""Attacks as functions, and the harness that measures again everything they return."""

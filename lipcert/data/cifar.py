@@ -1,0 +1,64 @@
+"""CIFAR-10 as it is published: batches of 3×32×32 bytes, pickled by Python or one record after the other."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipcert.checkpoint.hashing import file_sha256
+from lipcert.data import files, unpickle
+from lipcert.data.arrays import from_stored
+from lipcert.data.dataset import Dataset
+from lipcert.errors import InputError
+
+CLASSES = 10
+_SHAPE = (3, 32, 32)
+_BYTES = 3 * 32 * 32
+_TEST, _TRAIN = "test_batch", "data_batch_"
+
+
+def find(folder: Path) -> list[Path]:
+    """The batches in a folder: of the test set where it is there, else of the training set."""
+    for pattern in (_TEST, f"{_TEST}.bin", f"{_TRAIN}[1-5]", f"{_TRAIN}[1-5].bin"):
+        if found := sorted(folder.glob(pattern)):
+            return found
+    return []
+
+
+def read(paths: list[Path], name: str, limit: int | None) -> Dataset:
+    """The images of these batches, one after the other."""
+    parts = [_records(path) if path.suffix == ".bin" else _pickled(path) for path in paths]
+    x, y = (np.concatenate(part) if len(part) > 1 else part[0] for part in zip(*parts, strict=True))
+    sha256 = file_sha256(paths[0]) if len(paths) == 1 else files.files_sha256(paths[0].parent, paths)
+    return from_stored(x[:limit], y[:limit], name, sha256, CLASSES)
+
+
+def _records(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    raw = files.octets(path)
+    if not len(raw) or len(raw) % (1 + _BYTES):
+        raise files.damaged(path, f"holds {len(raw)} bytes, no multiple of {1 + _BYTES} (a label and a 3×32×32 image)")
+    records = raw.reshape(-1, 1 + _BYTES)
+    return records[:, 1:].reshape(-1, *_SHAPE), records[:, 0]
+
+
+def _pickled(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    batch = unpickle.load(files.content(path), str(path))
+    if not isinstance(batch, dict):
+        raise _no_batch(path, f"holds {type(batch).__name__}, no table")
+    x, y = (batch.get(key, batch.get(key.encode())) for key in ("data", "labels"))
+    if not _is_data(x):
+        raise _no_batch(path, "has no data of N×3072 bytes")
+    if not isinstance(y, list) or not all(type(label) is int for label in y):
+        raise _no_batch(path, "has no labels that are a list of integers")
+    if len(x) != len(y):
+        raise _no_batch(path, f"holds {len(x)} images and {len(y)} labels")
+    return x.reshape(-1, *_SHAPE), np.array(y, dtype=np.int64)
+
+
+def _is_data(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype == np.uint8 and x.ndim == 2 and x.shape[1] == _BYTES
+
+
+def _no_batch(path: Path, what: str) -> InputError:
+    return InputError(f"{path} is no batch of CIFAR-10: it {what}", hint="Take it as it is published, or as an .npz.")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lipcert.attack.budget import Budget
 from lipcert.attack.draws import Draws
+from lipcert.norms.norm import Norm
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,18 @@ class Ball:
         """A point of each ball near z: the nearest one where the range does not matter. Inside up to rounding."""
         if self.budget.norm.inner == "inf":
             return z.clamp(self.low, self.high)
-        groups = self.groups(self.free(z - self.x))
-        size = torch.linalg.vector_norm(groups, dim=-1, keepdim=True)
-        shrunk = groups * (self.group_radius() / size).clamp_max(1.0)  # 0/0 is no worry: x/0 is inf, and 1 is less
-        return (self.x + shrunk.reshape(self.x.shape)).clamp(self.low, self.high)
+        move = shrunk(self.budget.norm, self.free(z - self.x), self.budget.radius)
+        return (self.x + move).clamp(self.low, self.high)
 
     def fit(self, z: Tensor) -> Tensor:
         """`project`, and inside without any rounding: |z - x| <= eps holds in float64 for the numbers returned."""
         if self.budget.norm.inner == "inf":
             return z.clamp(self.low, self.high)
         x = self.x.double()
-        groups = self.groups(self.free(z.double() - x))
-        size = torch.linalg.vector_norm(groups, dim=-1, keepdim=True)
-        shrunk = torch.where(size > self.group_radius(), groups * (self.group_radius() * (1 - 1e-12) / size), groups)
-        return _rounded(x + shrunk.reshape(x.shape), self.x).clamp(self.low, self.high)
+        move = self.free(z.double() - x)
+        inside = shrunk(self.budget.norm, move, self.budget.radius * (1 - 1e-12))
+        outside = self.budget.norm.of(move) > self.budget.radius
+        return _rounded(x + torch.where(wide(outside, x), inside, move), self.x).clamp(self.low, self.high)
 
     def uphill(self, gradient: Tensor) -> Tensor:
         """The move of norm 1 that the gradient says is best, among those that the budget allows."""
@@ -72,14 +71,22 @@ class Ball:
         """The part of a move that touches only positions that may move."""
         return move if self.budget.positions is None else move * _free(self.budget, self.x).to(move.dtype)
 
-    def groups(self, move: Tensor) -> Tensor:
-        """(batch, groups of the norm, entries of a group), of a norm of l2 groups."""
-        features = move.shape[-1] if self.budget.norm.by_token else -1
-        return move.reshape(len(move), -1, features)
 
-    def group_radius(self) -> float:
-        """The l2 radius of a group."""
-        return self.budget.radius * (math.sqrt(self.x.shape[-1]) if self.budget.norm.rms else 1.0)
+def shrunk(norm: Norm, move: Tensor, radius: Tensor | float) -> Tensor:
+    """Moves (batch, *shape) projected onto the ball of this radius, or of one for each row, round 0."""
+    limit = wide(radius, move) if isinstance(radius, Tensor) else radius
+    if norm.inner == "inf":
+        return move.sign() * move.abs().clamp(max=limit)
+    axes = -1 if norm.by_token else tuple(range(1, move.dim()))
+    size = torch.linalg.vector_norm(move, dim=axes, keepdim=True).clamp_min(torch.finfo(move.dtype).tiny)
+    unit = math.sqrt(move.shape[-1]) if norm.rms else 1.0
+    share: Tensor = (limit * unit / size).clamp_max(1.0)
+    return move * share
+
+
+def wide(each: Tensor, z: Tensor) -> Tensor:
+    """A number a row, to be used against all entries of the row."""
+    return each.reshape(-1, *[1] * (z.dim() - 1))
 
 
 def _free(budget: Budget, x: Tensor) -> Tensor:

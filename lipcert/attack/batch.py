@@ -8,6 +8,7 @@ from torch import Tensor
 from lipcert.attack.ball import Ball
 from lipcert.attack.budget import Budget
 from lipcert.attack.draws import Draws
+from lipcert.attack.loss import fooled
 from lipcert.attack.target import Target
 
 
@@ -27,6 +28,19 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def leave(self, found: Tensor, z: Tensor, logits: Tensor) -> Tensor:
+        """Writes z down as what was found, and says which rows are not fooled there: (n,) bool."""
+        found[self.rows] = z
+        return ~fooled(logits, self.y)
+
+    def unfooled(self, found: Tensor) -> "Batch":
+        """The rows that what was found does not fool; costs a forward pass."""
+        if not len(self):
+            return self
+        with torch.no_grad():
+            logits = self.target(found[self.rows])
+        return self.select(~fooled(logits, self.y))
 
     def select(self, rows: Tensor) -> "Batch":
         """Some of the rows, by a bool for each or by their numbers in this batch."""

@@ -44,7 +44,7 @@ class Budget:
         high: float | None = None,
         positions: Tensor | None = None,
     ) -> "Budget":
-        """The budget with eps as people write it: 0.1 and "0.1" are a tenth. Raises UsageError where it is no number."""
+        """The budget with eps as people write it: 0.1 is a tenth. Raises UsageError where it is no number."""
         try:
             exact = eps if isinstance(eps, Fraction) else parse_exact(str(eps))
         except ValueError as error:

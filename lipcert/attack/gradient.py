@@ -1,12 +1,13 @@
 """FGSM and PGD: steps along the gradient of the cross entropy, in any of the norms."""
 
+import torch
 from torch import Tensor
 
 from lipcert.attack.ball import Ball
 from lipcert.attack.batch import Batch
 from lipcert.attack.budget import Budget, Effort
 from lipcert.attack.draws import Draws
-from lipcert.attack.loss import cross_entropy, fooled
+from lipcert.attack.loss import cross_entropy
 from lipcert.attack.target import Target
 
 
@@ -27,21 +28,18 @@ def pgd(
     """
     found, batch = x.clone(), Batch.of(target, x, y, budget, generator)
     for restart in range(effort.restarts):
-        if restart:  # the last steps of the start before have not been looked at yet
-            batch = batch.select(~fooled(batch.target(found[batch.rows]), batch.y))
-        if len(batch):
-            batch = _climb(batch, found, effort.steps, momentum)
+        batch = batch.unfooled(found) if restart else batch
+        batch = _climb(batch, found, effort.steps, momentum)
     return Ball.of(budget, x).fit(found)
 
 
 def _climb(batch: Batch, found: Tensor, steps: int, momentum: float) -> Batch:
     """One start. Puts the first point that fools each row into `found`, or the last point; returns the rows left."""
     z = batch.ball.random(batch.draws)
-    velocity, size = z.new_zeros(z.shape), 2.5 * batch.ball.budget.radius / steps
-    for _ in range(steps):
+    velocity, size = torch.zeros_like(z), 2.5 * batch.ball.budget.radius / steps
+    for _ in range(steps if len(batch) else 0):
         logits, _, gradient = batch.target.gradient(z, batch.y, cross_entropy)
-        found[batch.rows] = z
-        left = ~fooled(logits, batch.y)
+        left = batch.leave(found, z, logits)
         if not left.all():
             batch, z, gradient, velocity = batch.select(left), z[left], gradient[left], velocity[left]
         if not len(batch):

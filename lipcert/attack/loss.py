@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lipcert.errors import UnsupportedError
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(logits, labels) → (batch,)."""
 
@@ -42,16 +44,24 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def dlr(logits: Tensor, y: Tensor) -> Tensor:
-    """(other - label)/(largest - third largest): the difference of logits ratio, Croce and Hein 2020, eq. (6)."""
+    """(other - label)/(largest - third largest): the difference of logits ratio, Croce and Hein 2020, eq. (6).
+
+    Raises UnsupportedError where there are fewer than 3 classes.
+    """
+    _require_classes(logits, 3, "DLR")
     label, other = _label_and_other(logits, y)
     top = logits.topk(3, dim=-1).values
     return _worst((other - label) / (top[..., 0] - top[..., 2] + 1e-12), y)
 
 
 def targeted_dlr(goal: Tensor) -> Loss:
-    """(goal - label)/(largest - mean of third and fourth): Croce and Hein 2020, eq. (7); goal: (batch,) classes."""
+    """(goal - label)/(largest - mean of third and fourth): Croce and Hein 2020, eq. (7); goal: (batch,) classes.
+
+    The loss raises UnsupportedError where there are fewer than 4 classes.
+    """
 
     def loss(logits: Tensor, y: Tensor) -> Tensor:
+        _require_classes(logits, 4, "targeted DLR")
         top = logits.topk(4, dim=-1).values
         scale = top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + 1e-12
         at = logits.gather(1, torch.stack([goal, y], 1))
@@ -64,6 +74,14 @@ def _label_and_other(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     index = y.clamp_min(0)[..., None]
     other = logits.scatter(-1, index, -math.inf).amax(-1)
     return logits.gather(-1, index)[..., 0], other
+
+
+def _require_classes(logits: Tensor, least: int, name: str) -> None:
+    if logits.shape[-1] < least:
+        raise UnsupportedError(
+            f"the {name} loss compares {least} logits; the network has {logits.shape[-1]} classes.",
+            hint="Use apgd-ce: with few classes the cross entropy finds the same points.",
+        )
 
 
 def _worst(each: Tensor, y: Tensor) -> Tensor:

@@ -10,6 +10,9 @@ from lipcert.attack.budget import Budget
 from lipcert.attack.loss import fooled, margin
 from lipcert.attack.target import Target
 
+NOT_TRIED, FAILED, FOOLED, REJECTED = range(4)
+"""What an attack at an eps did to an example. Not tried: wrong to begin with, or fooled before."""
+
 REASONS = ("wrong type or shape", "NaN or infinity", "outside the norm", "outside the range", "moved a fixed position",
            "the network returns NaN there")  # fmt: skip
 """Why a returned input is rejected; a verdict holds the number of the reason."""
@@ -66,7 +69,7 @@ def _moved_in(x: Tensor, points: Tensor, budget: Budget) -> Tensor:
     """Points that are outside by a few units in the last place, and no more, are put inside."""
     slack = 4 * torch.finfo(x.dtype).eps * torch.maximum(points.abs(), x.abs())
     inside = Ball.of(budget, x).fit(points)
-    near = budget.norm.of((inside.double() - points.double())) <= budget.norm.of(slack.double())
+    near = budget.norm.of(inside.double() - points.double()) <= budget.norm.of(slack.double())
     return torch.where(near.reshape(-1, *[1] * (x.dim() - 1)), inside, points)
 
 

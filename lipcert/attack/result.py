@@ -1,22 +1,18 @@
 """What a run of attacks found, example by example."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from lipcert.attack.measure import ACCEPTED, REASONS
+from lipcert.attack.flags import Flag, compared
+from lipcert.attack.measure import ACCEPTED, FAILED, FOOLED, REASONS, REJECTED
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from lipcert.attack.flags import Flag
-
-NOT_TRIED, FAILED, FOOLED, REJECTED = range(4)
-"""What an attack at an eps did to an example. Not tried: wrong to begin with, or fooled before."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +25,12 @@ class Attempt:
 
     attack: str
     eps: Fraction
-    tried: int
-    fooled: int
-    rejected: dict[str, int]
-    forward: int
-    backward: int
-    seconds: float
+    tried: int = 0
+    fooled: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    forward: int = 0
+    backward: int = 0
+    seconds: float = 0.0
     skipped: str = ""
 
 
@@ -42,13 +38,15 @@ class Attempt:
 class AttackResult:
     """n examples, e budgets (ascending), a attacks. Success counts in the network's own type, norms in float64.
 
-    examples: (n,) int64, their numbers. label: (n,) or (n, T). prediction, clean_margin: without any attack.
+    examples: (n,) int64, their numbers. label: (n,) or (n, T). prediction, right (n,) bool, clean_margin: without any
+        attack; of several positions, all that count have to be right.
     outcome: (e, a, n) int8, NOT_TRIED, FAILED, FOOLED or REJECTED.
     radius: (n,) float64, the smallest measured |x' - x| that fools the network; inf where there is none.
     margin: (n,), and margin64: (n,) float64, at that x' in the network's type and in float64 (NaN where there is none,
         or the network cannot be run in float64).
     adversarial: (n, *shape), that x'; x where there is none.
-    seed: with an attack's name and an example's number it gives all random numbers.
+    seed: with an attack's name, its eps and an example's number it gives all random numbers.
+    probed: signs of masked gradients that were looked for beside the attacks.
     """
 
     norm: str
@@ -58,6 +56,7 @@ class AttackResult:
     examples: Tensor
     label: Tensor
     prediction: Tensor
+    right: Tensor
     clean_margin: Tensor
     outcome: Tensor
     radius: Tensor
@@ -65,17 +64,12 @@ class AttackResult:
     margin64: Tensor
     adversarial: Tensor
     attempts: tuple[Attempt, ...]
-    flags: "tuple[Flag, ...]" = ()
-
-    @property
-    def right(self) -> Tensor:
-        """(n,) bool: classified as labelled without any attack. Of several positions, all that count."""
-        return (self.radius > 0) & ~(self.outcome == NOT_TRIED).all(0).all(0)
+    probed: tuple[Flag, ...] = ()
 
     @property
     def fooled(self) -> Tensor:
         """(e, n) bool: some attack fools the network within this eps, or a smaller one."""
-        return (self.outcome == FOOLED).any(1).cummax(0).values.bool()
+        return (self.outcome == FOOLED).any(1).int().cummax(0).values.bool()
 
     @property
     def robust(self) -> Tensor:
@@ -90,12 +84,17 @@ class AttackResult:
     @property
     def robust_accuracy(self) -> list[float]:
         """For each eps, the share that is right under the worst of all attacks: an upper bound of the true share."""
-        return self.robust.double().mean(1).tolist()  # type: ignore[no-any-return]
+        return self.robust.double().mean(1).tolist()
 
     @property
     def unsure(self) -> Tensor:
         """(n,) bool: fooled in the network's type and not in float64, so that rounding may be what was attacked."""
         return self.radius.isfinite() & (self.margin64 > 0)
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """Signs that the attacks are weaker than they look: what was probed, and what the outcomes show."""
+        return self.probed + compared(self.outcome, self.right, self.attacks, self.eps)
 
     def frame(self) -> "pd.DataFrame":
         """A row an example; a column `robust_EPS` for each eps, in the units of the norm."""
@@ -126,18 +125,19 @@ def outcomes(fooled: Tensor, reason: Tensor) -> Tensor:
 
 
 def join(parts: Sequence[AttackResult]) -> AttackResult:
-    """The results of disjoint examples of one run as one, in the order given; flags as they are, without repeats."""
+    """The results of disjoint examples of one run as one, in the order given; of each kind of flag, the first."""
     first = parts[0]
-    same = ("norm", "eps", "attacks", "seed")
-    if any(getattr(part, name) != getattr(first, name) for part in parts for name in same):
+    if any((part.norm, part.eps, part.attacks, part.seed) != (first.norm, first.eps, first.attacks, first.seed)
+           for part in parts):  # fmt: skip
         raise ValueError("results of different runs cannot be joined: norm, eps, attacks and seed must agree")
-    rows = ("examples", "label", "prediction", "clean_margin", "radius", "margin", "margin64", "adversarial")
-    return AttackResult(
-        **{name: getattr(first, name) for name in same},
-        **{name: torch.cat([getattr(part, name) for part in parts]) for name in rows},
+    names = ("examples", "label", "prediction", "right", "clean_margin", "radius", "margin", "margin64", "adversarial")
+    rows: dict[str, Any] = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+    return replace(
+        first,
+        **rows,
         outcome=torch.cat([part.outcome for part in parts], 2),
         attempts=tuple(_sum(each) for each in zip(*(part.attempts for part in parts), strict=True)),
-        flags=tuple(dict.fromkeys(flag for part in parts for flag in part.flags)),
+        probed=tuple({flag.name: flag for part in reversed(parts) for flag in part.probed}.values()),
     )
 
 

@@ -9,10 +9,15 @@ from pathlib import Path
 
 from torch import Tensor
 
+from lipcert.attack.apgd import apgd, apgd_targeted
 from lipcert.attack.budget import Budget, Effort
 from lipcert.attack.draws import Draws
 from lipcert.attack.gradient import fgsm, pgd
+from lipcert.attack.loss import cross_entropy, dlr
+from lipcert.attack.minimal import minimal
+from lipcert.attack.square import square
 from lipcert.attack.target import Target
+from lipcert.attack.zoo import require_known, zoo
 from lipcert.errors import InputError, UsageError
 
 Attack = Callable[[Target, Tensor, Tensor, Budget, Effort, Draws], Tensor]
@@ -21,6 +26,11 @@ Attack = Callable[[Target, Tensor, Tensor, Budget, Effort, Draws], Tensor]
 ATTACKS: dict[str, Attack] = {
     "fgsm": fgsm,
     "pgd": pgd,
+    "apgd-ce": partial(apgd, loss=cross_entropy),
+    "apgd-dlr": partial(apgd, loss=dlr),
+    "apgd-t": apgd_targeted,
+    "minimal": minimal,
+    "square": square,
     "pgd-momentum": partial(pgd, momentum=0.75),
 }
 """Their names are also in lipcert.workspace.schema, which imports no room."""
@@ -28,14 +38,11 @@ ATTACKS: dict[str, Attack] = {
 NEAREST = frozenset({"minimal"})
 """Attacks that look for the nearest fooling input: one run serves every eps."""
 
-BLACK_BOX = frozenset({"square"})
-"""Attacks that use no gradients."""
-
 _ZOO = "torchattacks"
 
 
 def find(name: str) -> Attack:
-    """The attack of this name: one of ATTACKS, "torchattacks:NAME", or your "package.module:function".
+    """The attack of this name: one of ATTACKS, "torchattacks:NAME" or your "package.module:function".
 
     Raises UsageError where there is none, InputError where importing it fails.
     """
@@ -45,6 +52,9 @@ def find(name: str) -> Attack:
             raise UsageError(f"there is no attack {name!r}.", hint=f"Perhaps {', '.join(near)}?")
         return ATTACKS[name]
     place, _, function = name.partition(":")
+    if place == _ZOO:
+        require_known(function)
+        return partial(zoo, function)
     return _imported(place, function)
 
 

@@ -49,7 +49,7 @@ def block_table(graph: Graph, way: Route, proof: Proof, plain: Mapping[str, Fact
     line, whole = _main_line(graph, proof), ball.log10(upper)
     blocks = []
     for entry, name in line:
-        node, step = graph.nodes[name], proof.facts[name].gain / proof.facts[entry].gain
+        node, step = graph.nodes[name], _over(proof.facts[name].gain, proof.facts[entry].gain)
         paths = dict(_paths(graph, proof, plain, entry, node)) if node.op == "sum" else {}
         if paths or node.op not in MOVES or step != 1:
             gain = proof.facts[name].gain
@@ -58,6 +58,11 @@ def block_table(graph: Graph, way: Route, proof: Proof, plain: Mapping[str, Fact
         share = _share(way.factor, whole)
         blocks.append(Block("", "", f"to {way.claimed.name}", {}, way.factor, upper, share))
     return blocks
+
+
+def _over(gain: arb, before: arb) -> arb:
+    """Behind a gain of 0 nothing moves."""
+    return gain / before if before != 0 else arb(0)
 
 
 def _share(step: arb, whole: float) -> float | None:
@@ -82,7 +87,7 @@ def _paths(graph: Graph, proof: Proof, plain: Mapping[str, Fact], entry: str, no
     facts = plain if joint else proof.facts
     added: dict[str, arb] = {}
     for name, coefficient in zip(node.inputs, node.attrs["coefficients"], strict=True):
-        size = abs(arb(coefficient)) * facts[name].gain / facts[entry].gain
+        size = abs(arb(coefficient)) * _over(facts[name].gain, facts[entry].gain)
         for kind, part in _parts(graph, proof, entry, name):
             added[kind] = added.get(kind, arb(0)) + size * part
     yield from ((kind, added[kind]) for kind in PATHS if kind in added)

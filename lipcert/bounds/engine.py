@@ -14,16 +14,15 @@ from lipcert.bounds.blocks import block_table
 from lipcert.bounds.layers import layer_table
 from lipcert.bounds.measure import Measured, measure
 from lipcert.bounds.points import points_of
-from lipcert.bounds.regions import attention_regions, find_regions, folded_steps
 from lipcert.bounds.result import Bound, Region, Status
-from lipcert.bounds.search import SearchProver
+from lipcert.bounds.run import prove_graph
 from lipcert.certificate.document import ROOM, Claim, asked, compose, through
-from lipcert.certificate.prove import Progress, Proof, Step, prove, route, silent, total, values
+from lipcert.certificate.prove import Progress, Proof, Step, silent
 from lipcert.errors import UsageError, ViolationError
 from lipcert.graph.capture import capture, trace
 from lipcert.graph.graph import Graph
 from lipcert.norms import ball
-from lipcert.norms.norm import L2, NORMS, Norm
+from lipcert.norms.norm import NORMS, Norm
 from lipcert.rules.domain import Domain, Everywhere, Vocabulary
 from lipcert.rules.regions.table import key_of
 from lipcert.rules.types import Fact
@@ -74,33 +73,22 @@ def bound_graph(
 ) -> Bound:
     """`bound` for a network that is already a graph."""
     started = time.monotonic()
-    prover, walked = SearchProver(seconds), route(graph, norm).norm
-    attention = attention_regions(graph) if walked.by_token else []
-    known = values(graph, norm, domain, attention, prover, progress)
-    plain = prove(graph, walked, known, [], prover, progress).facts
-    steps = _steps(graph, walked, known.facts, attention)
-    prover.share(len(steps))
-    proof = prove(graph, walked, known, steps, prover, progress)
+    run = prove_graph(graph, norm, domain, seconds, progress)
     measured = _measure(graph, norm, domain, seconds, seed, progress)
-    upper, product = (total(graph, norm, facts) for facts in (proof.facts, plain))
-    _require_above(upper, measured)
+    _require_above(run.upper, measured)
     claim = Claim(
         norm.name, str(domain), graph.source, output, graph.nodes[graph.source].shape, asked(graph),
         through(graph, norm.name),
     )  # fmt: skip
-    kept = [step for step in steps if step in proof.used or step in attention]
-    witnesses = {key: value for key, value in prover.witnesses.items() if _needed(key, graph, kept)}
+    facts, upper = run.proof.facts, run.upper * ROOM
+    kept = [*run.attention, *(step for step in run.proof.used if step not in run.attention)]
+    witnesses = {key: value for key, value in run.prover.witnesses.items() if _needed(key, graph, kept)}
+    layers = layer_table(graph, run.way.norm, run.known, facts, run.plain[graph.output].gain, run.prover)
+    blocks = block_table(graph, run.way, run.proof, run.plain, run.upper) if run.way.norm.by_token else []
     return Bound(
-        Status.PROVED, claim, upper * ROOM, measured.ratio, product,
-        tuple(layer_table(graph, walked, known, proof.facts, plain[graph.output].gain, prover)), _regions(proof, plain),
-        tuple(block_table(graph, route(graph, norm), proof, plain, upper)) if walked.by_token else (),
-        compose(claim, upper * ROOM, graph, proof.facts, kept, witnesses), time.monotonic() - started,
+        Status.PROVED, claim, upper, measured.ratio, run.product, tuple(layers), _regions(run.proof, run.plain),
+        tuple(blocks), compose(claim, upper, graph, facts, kept, witnesses), time.monotonic() - started,
     )  # fmt: skip
-
-
-def _steps(graph: Graph, norm: Norm, known: Mapping[str, Fact], attention: list[Step]) -> list[Step]:
-    folded = folded_steps(graph) if norm == L2 else []
-    return [*attention, *find_regions(graph, known, norm, attention), *folded]
 
 
 def _regions(proof: Proof, plain: Mapping[str, Fact]) -> tuple[Region, ...]:

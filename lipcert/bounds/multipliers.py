@@ -29,6 +29,11 @@ def search_multipliers(work: Increments, seconds: float) -> tuple[Multipliers, a
         return None
     with _threads_for(max(work.sizes)):
         values = start if sum(work.sizes) > LARGE else _descend(work, start, seconds)
+    return finish_multipliers(work, values)
+
+
+def finish_multipliers(work: Increments, values: list[Tensor]) -> tuple[Multipliers, arb] | None:
+    """The least square that these multipliers prove."""
     for cushion in _cushions(work):
         square = _square(work, values, cushion)
         if square is None:

@@ -74,7 +74,7 @@ def check(document: Mapping[str, Any], graph: Graph, output: str, progress: Prog
         known = values(graph, norm, _domain(claim["domain"]), steps, prover, progress)
         _require_facts(document["facts"], known.facts, outside)
         proof = prove(graph, route(graph, norm).norm, known, steps, prover, progress)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise RejectedError(f"witnesses: malformed ({error})") from error
     except UnsupportedError as error:
         raise RejectedError(f"claim.domain: {claim['domain']} gives no finite bound\n{error.message}") from error

@@ -30,12 +30,18 @@ def from_stored(x: NDArray[Any], y: NDArray[Any], name: str, sha256: str, classe
 
 def from_code(x: NDArray[Any], y: NDArray[Any], name: str, sha256: str) -> Dataset:
     """Arrays that a function returns: in the order of axes and in the scale that the network takes."""
+    if x.dtype == np.uint8:
+        raise InputError(
+            f"{name} returned uint8, and inputs are needed as the network takes them",
+            hint="Return pixels as floating-point numbers, divided by 255 where that is their scale, ids as int64.",
+        )
     return _as_they_are(x, y, name, sha256, None)
 
 
 def _as_they_are(x: NDArray[Any], y: NDArray[Any], name: str, sha256: str, classes: int | None) -> Dataset:
     if x.dtype.kind == "f" and x.ndim > 1:
-        return _numbers(x, y, name, sha256, classes)
+        native = x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+        return _numbers(native, y, name, sha256, classes)
     if x.dtype.kind in "iu" and x.ndim == 2:
         return checked(Dataset(x.astype(np.int64), integers(y, name), classes, name, sha256, "tokens"))
     raise InputError(

@@ -1,7 +1,6 @@
 """CIFAR-10 as it is published: batches of 3×32×32 bytes, pickled by Python or one record after the other."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,17 +46,13 @@ def _pickled(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     if not isinstance(batch, dict):
         raise _no_batch(path, f"holds {type(batch).__name__}, no table")
     x, y = (batch.get(key, batch.get(key.encode())) for key in ("data", "labels"))
-    if not _is_data(x):
+    if not isinstance(x, np.ndarray) or x.ndim != 2 or x.shape[1] != _BYTES:
         raise _no_batch(path, "has no data of N×3072 bytes")
     if not isinstance(y, list) or not all(type(label) is int for label in y):
         raise _no_batch(path, "has no labels that are a list of integers")
     if len(x) != len(y):
         raise _no_batch(path, f"holds {len(x)} images and {len(y)} labels")
     return x.reshape(-1, *_SHAPE), np.array(y, dtype=np.int64)
-
-
-def _is_data(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype == np.uint8 and x.ndim == 2 and x.shape[1] == _BYTES
 
 
 def _no_batch(path: Path, what: str) -> InputError:

@@ -12,8 +12,8 @@ from lipcert.errors import InputError
 
 Kind = Literal["images", "vectors", "text", "tokens"]
 Labels = NDArray[np.int64]
-Ragged = list[NDArray[np.int64]]
-Inputs = NDArray[Any] | Pixels | list[str] | Ragged
+Row = NDArray[np.int64]
+Inputs = NDArray[Any] | Pixels | list[str] | list[Row]
 
 _ROWS = 1024
 """So many rows are looked at in one go: what is mapped from a file is never in memory as a whole."""
@@ -119,7 +119,8 @@ def _require_classes(dataset: Dataset) -> None:
 
 def _require_values(dataset: Dataset) -> None:
     if dataset.kind == "tokens":
-        _require(dataset, (np.asarray(row) >= 0 for row in dataset.inputs), "a negative token id")
+        rows = (np.asarray(dataset.inputs[row]) >= 0 for row in range(len(dataset)))
+        _require(dataset, rows, "a negative token id")
     elif isinstance(dataset.inputs, np.ndarray):
         blocks = (dataset.inputs[start : start + _ROWS] for start in range(0, len(dataset), _ROWS))
         _require(dataset, (row for block in blocks for row in np.isfinite(block)), "a NaN or an infinity")

@@ -25,7 +25,9 @@ def read(folder: Path, name: str, limit: int | None) -> Dataset:
     """The images, one of each class in turn, so that a limit takes from all of them."""
     _pillow()
     classes = [sorted(path for path in sub.rglob("*") if is_image(path)) for sub in sub_folders(folder)]
-    in_turn = chain.from_iterable(zip_longest(*([(path, label) for path in paths] for label, paths in enumerate(classes))))
+    in_turn = chain.from_iterable(
+        zip_longest(*([(path, label) for path in paths] for label, paths in enumerate(classes)))
+    )
     pairs = [pair for pair in in_turn if pair is not None]
     if not pairs:
         raise InputError(f"{folder} has no images in its sub-folders", hint=f"Known are {', '.join(ENDINGS)}.")
@@ -55,7 +57,8 @@ class Pictures:
         for path in paths[1:]:
             if (seen := _head(path)) != first:
                 raise InputError(
-                    f"{path} is {_by(seen)} and {paths[0]} is {_by(first)}", hint="Bring all images to one size and mode."
+                    f"{path} is {_by(seen)} and {paths[0]} is {_by(first)}",
+                    hint="Bring all images to one size and mode.",
                 )
         self._shape = first
 
@@ -98,9 +101,11 @@ def _mode(image: "Image.Image", path: Path) -> str:
 
 
 def _open(path: Path) -> "Image.Image":
+    pillow = _pillow()
     try:
-        return _pillow().open(path)
-    except (OSError, SyntaxError, ValueError) as error:
+        image: Image.Image = pillow.open(path)
+        return image
+    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
         raise damaged(path, f"cannot be read as an image: {error}") from error
 
 

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from lipcert.checkpoint.hashing import tensor_sha256
@@ -31,6 +32,24 @@ def read(spec: str, limit: int | None) -> Dataset:
 
     Raises UsageError where there is no such function, InputError where it fails or returns something else.
     """
+    inputs, labels = _called(spec)
+    y = _array(labels, spec)
+    if isinstance(inputs, list | tuple) and all(isinstance(text, str) for text in inputs):
+        return _texts(list(inputs), integers(y, spec), spec, limit)
+    x = _array(inputs, spec)
+    if not x.ndim or not y.ndim or len(x) != len(y):
+        raise InputError(f"--data {spec} returned inputs of shape {x.shape} and labels of {y.shape}", hint=_RETURN)
+    return from_code(x[:limit], y[:limit], spec, _sha256(_hash(x), _hash(y)))
+
+
+def _texts(texts: list[str], labels: NDArray[np.int64], spec: str, limit: int | None) -> Dataset:
+    if len(texts) != len(labels):
+        raise InputError(f"--data {spec} returned {len(texts)} texts and {len(labels)} labels", hint=_RETURN)
+    sha256 = _sha256(*(hashlib.sha256(text.encode()).hexdigest() for text in texts), _hash(labels))
+    return checked(Dataset(texts[:limit], labels[:limit], None, spec, sha256, "text"))
+
+
+def _called(spec: str) -> tuple[Any, Any]:
     function = _find(spec)
     try:
         result = function()
@@ -38,11 +57,55 @@ def read(spec: str, limit: int | None) -> Dataset:
         raise InputError(f"--data {spec} raised {type(error).__name__}: {error}", hint=_RETURN) from error
     if not isinstance(result, tuple) or len(result) != 2:
         raise InputError(f"--data {spec} returned {type(result).__name__}, no pair", hint=_RETURN)
-    inputs, labels = result[0], _array(result[1], spec)
-    sha256 = _sha256(inputs, labels) if _is_text(inputs) else ""
-    if _is_text(inputs):
-        return checked(Dataset(list(inputs)[:limit], integers(labels, spec)[:limit], None, spec, sha256, "text"))
-    x = _array(inputs, spec)
-    if not x.ndim or not labels.ndim or len(x) != len(labels):
-        raise InputError(f"--data {spec} returned inputs of shape {x.shape} and labels of {labels.shape}", hint=_RETURN)
-    return from_code(x[:limit], labels[:limit], spec, _sha256(x, labels))
+    return result
+
+
+def _find(spec: str) -> Callable[[], Any]:
+    place, _, name = spec.rpartition(":")
+    before = list(sys.path)
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    except (FileNotFoundError, ModuleNotFoundError) as error:
+        raise UsageError(f"--data {spec}: {error}", hint=f"It is looked for from {Path.cwd()}.") from error
+    except Exception as error:
+        raise InputError(f"--data {spec}: importing it raised {type(error).__name__}: {error}") from error
+    finally:
+        sys.path[:] = before
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise UsageError(f"--data {spec}: {place} has no function {name}", hint=_RETURN)
+    found: Callable[[], Any] = function
+    return found
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    sys.path.insert(0, str(path.resolve().parent))
+    spec = importlib.util.spec_from_file_location(f"_data_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def _array(values: Any, spec: str) -> NDArray[Any]:
+    """Of a tensor, an array or nested lists."""
+    try:
+        array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"--data {spec} returned what is no array: {error}", hint=_RETURN) from error
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"--data {spec} returned an array of {array.dtype}, no numbers", hint=_RETURN)
+    return array
+
+
+def _hash(array: NDArray[Any]) -> str:
+    return tensor_sha256(torch.from_numpy(np.ascontiguousarray(array)))
+
+
+def _sha256(*hashes: str) -> str:
+    return hashlib.sha256("".join(f"{each}\n" for each in hashes).encode("ascii")).hexdigest()

@@ -40,7 +40,9 @@ def _beside(path: Path) -> Path:
     for candidate in (path.with_name(wanted), path.with_name(f"{wanted}.gz")):
         if wanted != path.name and candidate.is_file():
             return candidate
-    raise InputError(f"{path} holds images, and there is no {wanted}[.gz] with labels", hint="Put it beside the images.")
+    raise InputError(
+        f"{path} holds images, and there is no {wanted}[.gz] with labels", hint="Put it beside the images."
+    )
 
 
 def _array(path: Path, axes: int) -> NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 """Images as bytes, made into numbers in [0, 1] when they are asked for: a quarter of the memory, or none of it."""
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ WAY_OUT = "Say it in code: --data file.py:function, which returns (inputs, label
 _CHANNELS = (1, 3, 4)
 
 
+@runtime_checkable
 class Bytes(Protocol):
     """Rows of uint8: an array, in memory or mapped, or files that are decoded when asked for."""
 
@@ -46,8 +47,11 @@ class Pixels:
     def __getitem__(self, rows: int | slice | list[int] | NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         """One example for a number, a batch for a slice, a list or an array of numbers."""
         if isinstance(rows, int | np.integer):
-            return self[[int(rows)]][0]
-        return channels_first(self._raw[rows], self._layout).astype(np.float32) / np.float32(255)
+            one: NDArray[np.float32] = self[[int(rows)]][0]
+            return one
+        scaled: NDArray[np.float32] = channels_first(self._raw[rows], self._layout).astype(np.float32)
+        scaled /= np.float32(255)
+        return scaled
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self[:].astype(dtype or self.dtype, copy=False)
@@ -68,7 +72,7 @@ def layout_of(shape: tuple[int, ...], name: str) -> Layout:
         return "HW"
     if len(shape) != 4:
         raise InputError(
-            f"{name}: inputs of shape {shape} are neither vectors (N, D) nor images (N, H, W), (N, C, H, W), (N, H, W, C)",
+            f"{name}: inputs of shape {shape} are neither vectors (N, D) nor images, (N, H, W) or with channels too",
             hint=WAY_OUT,
         )
     first, last = shape[1] in _CHANNELS, shape[3] in _CHANNELS

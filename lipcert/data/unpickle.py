@@ -36,7 +36,7 @@ def load(raw: bytes, name: str) -> Any:
         ) from error
 
 
-class _Reader(pickle._Unpickler):  # type: ignore[misc]
+class _Reader(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> "_Name":
         full = f"{module}.{name}"
         if full not in _KNOWN:

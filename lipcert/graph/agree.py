@@ -113,7 +113,8 @@ def _another(example: Tensor, table: Tensor | None) -> Tensor:
     if example.is_floating_point():
         return torch.randn(example.shape, generator=generator, dtype=torch.float64).to(example.dtype)
     if table is not None:
-        return torch.randint(len(table), example.shape, generator=generator).to(example.dtype)
+        move = torch.randint(1, max(len(table), 2), example.shape, generator=generator)  # another id at every place
+        return ((example + move) % len(table)).to(example.dtype)
     return example.flatten()[torch.randperm(example.numel(), generator=generator)].reshape(example.shape)
 
 

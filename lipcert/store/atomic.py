@@ -16,13 +16,18 @@ FORCE_HINT = "Choose another place, or allow replacing it with --force."
 def write_json(path: Path, value: object, *, overwrite: bool = False) -> None:
     """Write `value` as JSON: keys in the order given, floats exact, plain ASCII.
 
-    Raises OutputError as `write_text` does, and ValueError for a NaN or an infinity, which are no JSON.
+    Raises OutputError as `write_bytes` does, and ValueError for a NaN or an infinity, which are no JSON.
     """
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n", overwrite=overwrite)
 
 
 def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
-    """Write `text` as UTF-8, creating missing folders.
+    """Write `text` as UTF-8, as `write_bytes` does."""
+    write_bytes(path, text.encode(), overwrite=overwrite)
+
+
+def write_bytes(path: Path, content: bytes, *, overwrite: bool = False) -> None:
+    """Write a file, creating missing folders.
 
     Raises OutputError where the file exists and `overwrite` is not given, where something that is no
     regular file is in the way, and where the place cannot be written; then nothing there has changed.
@@ -32,14 +37,14 @@ def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _beside(path) as draft:
             with draft.open("xb") as file:
-                file.write(text.encode())
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())  # on the disk before it gets its name
             _put(draft, path, overwrite)
 
 
 def require_free(path: Path, *, overwrite: bool = False) -> None:
-    """Refuse now, before the work, what `write_text` would refuse after it. Raises OutputError."""
+    """Refuse now, before the work, what `write_bytes` would refuse after it. Raises OutputError."""
     with _refusing(path):
         if path.is_file():
             if not overwrite:

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from difflib import get_close_matches
 from fractions import Fraction
 from typing import Annotated, Literal
 
@@ -59,6 +60,10 @@ def _function(value: str) -> str:
 def _attack(value: str) -> str:
     if not _ATTACK.fullmatch(value):
         raise ValueError("write the name of an attack, such as 'pgd', or 'package.module:function'")
+    if ":" not in value and value not in ATTACK_NAMES:
+        near = get_close_matches(value, ATTACK_NAMES, n=1)
+        known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(ATTACK_NAMES)}"
+        raise ValueError(f"no known attack; {known}")
     return value
 
 
@@ -70,6 +75,7 @@ def _ids(value: str) -> str:
 
 Exact = Annotated[Fraction, PlainValidator(_exact)]
 Version = Annotated[int, AfterValidator(_version)]
+ATTACK_NAMES = ("fgsm", "pgd", "pgd-momentum", "apgd-ce", "apgd-dlr", "apgd-t", "minimal", "square")
 NormName = Literal["l2", "linf", "token-l2", "token-rms"]
 
 SHAPE, IDS = "shape", "token ids"
@@ -139,12 +145,31 @@ class Settings(Table):
 
 
 class Suite(Table):
-    """`attacks/NAME.toml`: a threat model. eps: budgets in units of `norm`, each tried with every attack."""
+    """`attacks/NAME.toml`: a threat model.
+
+    space: what is perturbed, the input or what an embedding returns.
+    eps: budgets in units of `norm` and of what is perturbed, each tried with every attack.
+    range: the least and the largest entry of what is perturbed; None where there is no end.
+    steps, restarts: gradients a start, and starts. queries: forward passes a start of attacks without gradients.
+    """
 
     version: Version
     space: Literal["input", "embedding"]
     norm: NormName
     eps: list[Annotated[Exact, AfterValidator(_positive)]] = Field(min_length=1)
+    range: Annotated[list[Exact], Field(min_length=2, max_length=2)] | None = None
     steps: PositiveInt
     restarts: PositiveInt = 1
+    queries: PositiveInt = 1000
     attacks: list[Annotated[str, AfterValidator(_attack)]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _eps_fits_range(self) -> "Suite":
+        if self.range is None:
+            return self
+        low, high = self.range
+        if not low < high:
+            raise ValueError(f"the range [{low}, {high}] is empty")
+        if self.norm == "linf" and max(self.eps) > high - low:
+            raise ValueError(f"eps = {max(self.eps)} is wider than the range [{low}, {high}]: is it in other units?")
+        return self

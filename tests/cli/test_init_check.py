@@ -14,14 +14,14 @@ runner = CliRunner()
 def test_init_then_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     first = runner.invoke(app, ["init"], catch_exceptions=False)
-    assert first.output.count("wrote") == 3
+    assert first.output.count("wrote") == 6
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     second = runner.invoke(app, ["init"], catch_exceptions=False)
-    assert second.output.count("kept") == 3
+    assert second.output.count("kept") == 6
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     checked = runner.invoke(app, ["check"], catch_exceptions=False)
     assert checked.exit_code == 0
-    assert checked.output == "valid (models: none; suites: linf)\n"
+    assert checked.output == "valid (models: none; suites: quick, standard, standard-embeddings, thorough)\n"
 
 
 def test_check_refuses_and_names_the_key(tmp_path: Path) -> None:

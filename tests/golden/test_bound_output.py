@@ -2,12 +2,15 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from flint import arb
 from rich.console import Console
 
+from lipcert.bounds.accounting import PaperAccounting
+from lipcert.bounds.blocks import Block
 from lipcert.bounds.layers import Layer
 from lipcert.bounds.result import Bound, Region, Status
 from lipcert.certificate.document import Claim
@@ -22,29 +25,52 @@ ROWS = (
 )
 BOUND = Bound(
     status=Status.PROVED,
-    claim=Claim("l2", "box:0,1", "x", "", (1, 1, 28, 28), module="stem", through="token-l2"),
+    claim=Claim("l2", "box:0,1", "x", "", (1, 1, 28, 28)),
     ball=arb(10) ** 320,
     lower=1234.5,
     product_ball=arb(2) * arb(10) ** 320,
     rows=ROWS,
-    regions=(
-        Region("x", "linear", "multipliers", arb(10) ** 320, arb(2) * arb(10) ** 320),
-        Region("x", "heads", "attention", arb(3), arb(4), {"value": arb(1), "softmax": arb(2)}),
-    ),
+    regions=(Region("x", "linear", "multipliers", arb(10) ** 320, arb(2) * arb(10) ** 320),),
+    blocks=(),
     certificate={"weights_sha256": {"head.weight": "0" * 64}, "versions": {"lipcert": "0"}},
     seconds=1.5,
 )
+TRANSFORMER = replace(
+    BOUND,
+    claim=Claim("l2", "vocabulary+1/10", "embedding", "", (1, 8, 64), module="embedding", through="token-l2"),
+    ball=arb(6),
+    lower=0.5,
+    product_ball=arb(10) ** 400,
+    regions=(Region("norm", "heads", "attention", arb(3), arb(4), {"value": arb(1), "softmax": arb(2)}),),
+    blocks=(
+        Block(
+            "add",
+            "blocks.0.attention",
+            "sum",
+            {"skip": arb(1), "value": arb(1), "softmax": arb(2)},
+            arb(3),
+            arb(3),
+            0.75,
+        ),
+        Block("add_1", "blocks.0.mlp", "sum", {"skip": arb(1), "mlp": arb("1.5")}, arb(2), arb(6), 0.25),
+        Block("", "", "token-l2 to l2", {}, arb(1), arb(6), None),
+    ),
+    paper=PaperAccounting(arb(5)),
+)
+BOUNDS = {"bound": BOUND, "transformer": TRANSFORMER}
 
 
-def test_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", BOUNDS)
+def test_the_table(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Console(file=io.StringIO(), width=100, highlight=False)
     monkeypatch.setattr(show, "console", lambda: screen)
-    show.show_bound(BOUND, Path("net.pt2"), Path("certificate.json"), as_json=False)
+    show.show_bound(BOUNDS[name], Path("net.pt2"), Path("certificate.json"), as_json=False)
     assert isinstance(screen.file, io.StringIO)
     lines = [line.rstrip() for line in screen.file.getvalue().splitlines()]
-    assert "\n".join(lines) + "\n" == (HERE / "bound.txt").read_text(encoding="utf-8")
+    assert "\n".join(lines) + "\n" == (HERE / f"{name}.txt").read_text(encoding="utf-8")
 
 
-def test_the_json() -> None:
-    text = json.dumps(BOUND.to_json(), indent=1, allow_nan=False) + "\n"
-    assert text == (HERE / "bound.json").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", BOUNDS)
+def test_the_json(name: str) -> None:
+    text = json.dumps(BOUNDS[name].to_json(), indent=1, allow_nan=False) + "\n"
+    assert text == (HERE / f"{name}.json").read_text(encoding="utf-8")

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from lipcert.bounds.search import SearchProver
 from lipcert.norms import ball
 from lipcert.norms.norm import L2, LINF
 from lipcert.rules.regions.region import Region
 from lipcert.rules.regions.table import folded
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Fact, Node, Reach
-from tests.soundness.test_rules_grid import Searching
 
 
 def normalised(eps: float, lo: float, hi: float) -> float | None:
@@ -20,7 +20,7 @@ def normalised(eps: float, lo: float, hi: float) -> float | None:
     attrs = {"features": 1, "eps": eps, "centred": False}
     node = Node("node", "normalise", ("x",), (1, 1), attrs)
     fact = Fact(ball.rational(1, 1), Reach(np.full((1, 1), lo), np.full((1, 1), hi)))
-    found = RULES["normalise"].gain(node, L2, [fact], Searching())
+    found = RULES["normalise"].gain(node, L2, [fact], SearchProver(0.0))
     return None if found is None else ball.up(found)
 
 
@@ -82,6 +82,6 @@ def test_a_negative_divisor_of_an_average_counts_by_its_size(norm: object) -> No
     node = Node("node", "window_sum", ("x",), (1, 2), {"size": 2}, consts)
     fact = Fact(ball.rational(1, 1), Reach(np.full((1, 2), -math.inf), np.full((1, 2), math.inf)))
     truth = 2.0 if norm is LINF else float(np.linalg.norm(np.array([[1.0, 1.0], [0.0, 0.25]]), 2))
-    found = RULES["window_sum"].gain(node, norm, [fact], Searching())  # type: ignore[arg-type]
+    found = RULES["window_sum"].gain(node, norm, [fact], SearchProver(0.0))  # type: ignore[arg-type]
     assert found is not None
     assert truth <= ball.up(found)

@@ -21,7 +21,7 @@ from lipcert.norms.norm import NORMS
 from lipcert.rules.groups import Groups, rows
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Fact, Reach
-from lipcert.rules.walk import gain, grouped
+from lipcert.rules.walk import Passage
 from tests.soundness.attack import Box, Function, Measure, extremes, largest_ratio, longest
 from tests.soundness.rule_cases import CASES, SHARP, Case, groups
 
@@ -80,13 +80,17 @@ def measures(case: Case, norm: str, known: Facts) -> tuple[Measure, list[Measure
     """How the output is measured, and each input: by its groups in a token norm."""
     if not NORMS[norm].by_token:
         return norm, [norm] * len(known)
-    output = grouped(case.node, [known[name] for name in case.node.inputs])[1]
-    return labels(output), [labels(fact.groups) for fact in known.values()]
+    return labels(passage(case, norm, known).groups), [labels(fact.groups) for fact in known.values()]
+
+
+def passage(case: Case, norm: str, known: Facts) -> Passage:
+    return Passage.of(case.node, NORMS[norm], [known[name] for name in case.node.inputs], SearchProver(0.0))
 
 
 def proved_gain(case: Case, norm: str, known: Facts) -> float:
     """inf where there is none."""
-    return ball.up(gain(case.node, NORMS[norm], [known[name] for name in case.node.inputs], SearchProver(0.0)))
+    gains = [known[name].gain for name in case.node.inputs]
+    return ball.up(passage(case, norm, known).gain(case.node, NORMS[norm], gains, SearchProver(0.0)))
 
 
 def measured_gain(case: Case, norm: str, known: Facts, **effort: float) -> float:
@@ -118,7 +122,8 @@ def check_gain(op: str, norm: str, data: st.DataObject) -> None:
 def check_size(op: str, data: st.DataObject) -> None:
     case = CASES[op](data.draw)
     known = drawn(case, "token-l2", data)
-    fact = proving._value(case.node, NORMS["token-l2"], [known[name] for name in case.node.inputs], SearchProver(0.0))
+    inputs, way = [known[name] for name in case.node.inputs], passage(case, "token-l2", known)
+    fact = proving._value(case.node, NORMS["token-l2"], inputs, way, SearchProver(0.0))
     if fact.size.is_finite():
         assert longest(as_function(case), boxes(known), labels(fact.groups)) <= ball.up(fact.size) * (1 + ROUNDING)
 

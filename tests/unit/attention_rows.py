@@ -292,6 +292,7 @@ ATTENTION: dict[str, tuple[nn.Module, dict[str, object], set[str]]] = {
     "scaled twice": (SelfAttention(scaled_twice), {"scale": 1.0}, set()),
     "masked fill": (SelfAttention(masked_fill), {"scale": 0.5}, {"keep"}),
     "masked where": (SelfAttention(masked_where), {"scale": 0.5}, {"keep"}),
+    "masked where tensor": (SelfAttention(masked_where_tensor), {"scale": 0.5}, {"bias", "filled"}),
     "masked sum": (SelfAttention(masked_sum), {"scale": 0.5}, {"keep"}),
     "two masks": (SelfAttention(two_masks), {"scale": 0.5}, {"keep", "bias"}),
     "in float32": (SelfAttention(in_float32), {"scale": 0.5}, {"bias"}),
@@ -344,7 +345,6 @@ KEPT_APART: dict[str, nn.Module] = {
     function.__name__: SelfAttention(function)
     for function in (
         weights_used_twice, scores_used_twice, weights_scaled, over_queries, weights_turned, a_factor_a_head,
-        masked_where_tensor,
     )
 }  # fmt: skip
 """No attention, or one that is not matched."""

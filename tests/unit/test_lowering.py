@@ -89,7 +89,7 @@ def test_values_and_differences_stay_within_what_is_proved(family: str, place: i
     difference, prover = outputs - graph(y), SearchProver(0.0)
     for norm in (norm for norm in NORMS.values() if outputs.dim() > 1 or not norm.by_token):
         known = values(graph, norm, Box(LOW, HIGH), [], prover)
-        reach = known[graph.output].reach
+        reach = known.facts[graph.output].reach
         assert (reach.lo <= outputs.numpy()).all()
         assert (outputs.numpy() <= reach.hi).all()
         gain = total(graph, norm, prove(graph, route(graph, norm).norm, known, [], prover).facts)

@@ -45,6 +45,18 @@ RESULT: dict[str, Any] = {
             "share": None,
         }
     ],
+    "blocks": [
+        {
+            "name": "add",
+            "path": "blocks.0",
+            "operation": "sum",
+            "paths": {"skip": "1.0", "mlp": "2.5"},
+            "step": "3.0",
+            "gain": "1.25e+400",
+            "share": None,
+        }
+    ],
+    "paper_accounting": None,
     "regions": [
         {
             "entry": "x",
@@ -127,6 +139,9 @@ def test_what_is_no_text_file_is_refused(tmp_path: Path) -> None:
         (["claim", "module"], None, "claim.module"),
         (["claim", "through"], 2, "claim.through"),
         (["regions", 0, "paths", "value"], "-1.0", "regions[0].paths.value"),
+        (["blocks", 0, "paths", "mlp"], "inf", "blocks[0].paths.mlp"),
+        (["blocks", 0, "step"], 3.0, "blocks[0].step"),
+        (["paper_accounting"], "nan", "paper_accounting"),
         (["weights_sha256", "layers.0.weight"], "00", "layers.0.weight"),
     ],
 )

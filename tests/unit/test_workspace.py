@@ -94,12 +94,13 @@ def test_this_repository_is_a_workspace() -> None:
 def test_init_writes_a_valid_workspace_and_keeps_what_is_there(tmp_path: Path) -> None:
     root = tmp_path / "new"
     (root / "attacks").mkdir(parents=True)
-    (root / "attacks" / "linf.toml").write_text(SUITE)
+    (root / "attacks" / "quick.toml").write_text(SUITE)
     new, kept = init(root)
-    assert [path.relative_to(root).as_posix() for path in new] == ["lipcert.toml", "reports/README.md"]
-    assert kept == [root / "attacks" / "linf.toml"]
+    suites = [f"attacks/{name}.toml" for name in ("standard-embeddings", "standard", "thorough")]
+    assert [path.relative_to(root).as_posix() for path in new] == [*suites, "lipcert.toml", "reports/README.md"]
+    assert kept == [root / "attacks" / "quick.toml"]
     assert kept[0].read_text() == SUITE
-    assert set(load(root).suites) == {"linf"}
+    assert set(load(root).suites) == {"quick", "standard", "standard-embeddings", "thorough"}
     assert init(root).new == []
 
 
@@ -109,7 +110,7 @@ def test_the_commented_lines_of_the_template_are_valid_too(tmp_path: Path) -> No
     keys = ("default_model", "[models", "path", "arch", "input", "norm", "domain", "radius", "output", "source")
     lines = [line.removeprefix("# ") for line in text.splitlines()]
     (tmp_path / "lipcert.toml").write_text(
-        "\n".join(["version = 1", 'suites = ["linf"]', *(line for line in lines if line.startswith(keys))])
+        "\n".join(["version = 1", 'suites = ["quick"]', *(line for line in lines if line.startswith(keys))])
     )
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "mnist.pt").write_bytes(b"")
@@ -191,6 +192,12 @@ def test_a_problem_in_the_settings(tmp_path: Path, old: str, new: str, problem: 
         ("8/255", "8/0", "eps.1: '8/0' divides by zero"),
         ("steps = 10", "steps = 0", "steps: Input should be greater than 0 (seen: 0)"),
         ("pgd", "PGD!", "attacks.0: write the name of an attack"),
+        ("pgd", "agpd-ce", "attacks.0: no known attack; did you mean 'apgd-ce'? (seen: 'agpd-ce')"),
+        ("pgd", "zzz", "attacks.0: no known attack; known: fgsm, pgd, "),
+        ("steps = 10", "steps = 10\nquieries = 5", "quieries: is no known key; did you mean 'queries'?"),
+        ("steps = 10", "steps = 10\nrange = [1, 0]", "the range [1, 0] is empty"),
+        ("steps = 10", "steps = 10\nrange = [0]", "range: List should have at least 2 items"),
+        ("eps = [0.1", "range = [0, 1]\neps = [2", "eps = 2 is wider than the range [0, 1]"),
         ('"input"', '"weights"', "space: Input should be 'input' or 'embedding' (seen: 'weights')"),
     ],
 )

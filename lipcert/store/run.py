@@ -1,0 +1,52 @@
+"""A run over examples, of attacks or of certification: one JSON file, and beside it the table it names."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from lipcert.store.atomic import require_free, write_json
+from lipcert.store.schema import SCHEMA_VERSION, read_json, shape_problems
+from lipcert.store.table import Column, Row, Value, read_table, write_table
+
+RunKind = Literal["attack", "certify"]
+
+
+def write_run(
+    folder: Path,
+    kind: RunKind,
+    found: Mapping[str, Any],
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write KIND.csv, KIND.parquet and, last, KIND.json; the path of the latter.
+
+    found: what the schema of `kind` wants beside schema_version, kind and table.
+    Raises OutputError as `write_bytes` does, and ValueError where `found` has not the shape of the schema.
+    """
+    path = folder / f"{kind}.json"
+    require_free(path, overwrite=overwrite)
+    _require_shape(kind, {**found, "table": _PLACEHOLDER})
+    table = write_table(folder, kind, columns, rows, overwrite=overwrite)
+    write_json(path, _document(kind, {**found, "table": table}), overwrite=overwrite)
+    return path
+
+
+def read_run(path: Path, kind: RunKind) -> tuple[dict[str, Any], list[dict[str, Value]]]:
+    """The JSON of a run and the rows of its table. Raises InputError where one of them is not what was written."""
+    found = read_json(path, kind)
+    return found, read_table(path.parent, found["table"])
+
+
+_PLACEHOLDER = {"csv": "a.csv", "parquet": "a.parquet", "rows": 0, "sha256": "0" * 64, "columns": []}
+
+
+def _document(kind: RunKind, found: Mapping[str, Any]) -> dict[str, Any]:
+    return {"schema_version": SCHEMA_VERSION, "kind": kind, **found}
+
+
+def _require_shape(kind: RunKind, found: Mapping[str, Any]) -> None:
+    problems = list(shape_problems(_document(kind, found), kind))
+    if problems:
+        raise ValueError(f"not the shape of a {kind} run: " + "; ".join(problems))

@@ -28,6 +28,8 @@ from lipcert.rules.regions.table import key_of
 from lipcert.rules.regions.token import one_token
 from lipcert.rules.types import Fact, Node
 
+_MOST_VARIABLES = 1024
+
 Row = Float[np.ndarray, " classes"]
 """Bounds for one label against every class, rounded up; 0 against itself."""
 
@@ -132,6 +134,8 @@ def _ending(graph: Graph, run: Run, last: tuple[Node, arb, arb] | None) -> Endin
             assert one is not None  # it was used
             nodes, known = one.nodes, one.facts
         reaches = {name: known[name].reach for name in (step.region.entry, *step.region.members)}
+        if sum(len(value) for value in run.prover.witnesses[key]["values"]) > _MOST_VARIABLES:
+            return None  # every pair costs a factor of all variables
         values = [torch.tensor(value, dtype=torch.float64) for value in run.prover.witnesses[key]["values"]]
         gain = run.proof.facts[step.region.entry].gain * scales[step.region.exit]
         return Ending(increments(nodes, step.region, reaches), values, gain)

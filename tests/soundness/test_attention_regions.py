@@ -207,10 +207,6 @@ def test_what_tokens_share_is_counted(build: Callable[[], Sharp]) -> None:
     assert moved >= 0.45 * bound
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="the sine is 0 at place 0, and its term is left out there: rows_of() sees other columns",
-)
 def test_a_rotation_with_the_sine_first_has_a_region_too() -> None:
     assert check_block(Form(head=4, positions="pairs, sine first"), 1, BALL) > 0.01
 

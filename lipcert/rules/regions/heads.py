@@ -14,6 +14,11 @@ from lipcert.rules.interval import constant64
 from lipcert.rules.regions.terms import Terms, chain, follow
 from lipcert.rules.types import Node
 
+Columns = Int[np.ndarray, "terms heads tokens features"]
+Factors = Float[np.ndarray, "terms heads tokens features"]
+
+_MOST_SLOTS = 4
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -72,15 +77,37 @@ def _rows(terms: Terms, width: int, shape: Sequence[int]) -> Rows | None:
     index, factor = terms.index.reshape(wide), terms.factor.reshape(wide)
     used = factor != 0
     row, column = index // width, index % width
-    if not _one_each(row, used, (0, 3)) or not _one_each(column, used, (2,)):
+    slots = _slots(column, factor) if _one_each(row, used, (0, 3)) else None
+    if slots is None:
         return None
-    place = np.where(used, column, -1).max(axis=2)  # of each term, head and feature
+    place, aligned = slots
     columns = [np.unique(place[:, h][place[:, h] >= 0]) for h in range(heads)]
     if len({len(part) for part in columns}) != 1 or len(columns[0]) == 0:
         return None
     local = [np.searchsorted(columns[h], place[:, h]).clip(0, len(columns[h]) - 1) for h in range(heads)]
     rows = np.where(used, row, -1).max(axis=(0, 3))
-    return Rows(np.stack(columns), np.stack(local, axis=1), factor, terms.ulps, rows)
+    return Rows(np.stack(columns), np.stack(local, axis=1), aligned, terms.ulps, rows)
+
+
+def _slots(column: Columns, factor: Factors) -> tuple[Int[np.ndarray, "slots heads features"], Factors] | None:
+    """The terms in an order in which the column of each does not depend on the token; -1 where there is none.
+
+    A term may be missing at some tokens, as where a position turns by 0. None where one column has two terms.
+    """
+    left = factor.copy()
+    places: list[np.ndarray] = []
+    factors: list[np.ndarray] = []
+    while bool((left != 0).any()):
+        if len(places) == _MOST_SLOTS:
+            return None
+        place = np.where(left != 0, column, -1).max(axis=(0, 2))
+        here = (left != 0) & (column == place[None, :, None, :])
+        if bool((here.sum(axis=0) > 1).any()):
+            return None
+        places.append(place)
+        factors.append(np.where(here, left, 0.0).sum(axis=0))
+        left[here] = 0.0
+    return (np.stack(places), np.stack(factors)) if places else None
 
 
 def _one_each(numbers: np.ndarray, used: np.ndarray, axes: tuple[int, ...]) -> bool:

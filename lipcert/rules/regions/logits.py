@@ -37,28 +37,26 @@ class Logits:
 
 @dataclass(frozen=True)
 class _Side:
-    """Queries or keys. affine: where their base is an affine map of the entry's tokens. size, gain: of every row,
-    where it is not."""
+    """Queries or keys: rows of a base. affine: where that is an affine map of the entry's tokens."""
 
+    base: str
     rows: Rows
     affine: Affine | None
-    size: arb
-    gain: arb
 
 
 def logits(
     nodes: Mapping[str, Node], region: Region, node: Node, facts: Mapping[str, Fact], prover: Prover, key: str
 ) -> Logits | None:
     """None where a query or key has no bounded size or gain."""
-    q, k = (_side(nodes, region, name, facts, prover, f"{key}, {part}")
-            for name, part in zip(node.inputs[:2], ("queries", "keys"), strict=True))  # fmt: skip
+    q, k = (_side(nodes, region, name) for name in node.inputs[:2])
     if q is None or k is None:
         return None
     scale, radius = abs(arb(float(node.attrs["scale"]))), facts[region.entry].size
     heads = int(np.prod(node.shape[:-2]))
     if q.affine is None or k.affine is None:
-        deviation = scale * (q.size * k.gain + k.size * q.gain)
-        return Logits([deviation] * heads)
+        (q_size, q_gain), (k_size, k_gain) = (_bounded(nodes, region, side, facts, prover) for side in (q, k))
+        deviation = scale * (q_size * k_gain + k_size * q_gain)
+        return Logits([deviation] * heads) if deviation.is_finite() else None
     keep = _keep(node, nodes[node.inputs[1]].shape[-2])
     forms = _Forms(q, k, q.affine, k.affine, keep, "filled" not in node.consts, prover, key)
     group = int(node.attrs["group"])
@@ -77,21 +75,18 @@ def logits(
     )
 
 
-def _side(
-    nodes: Mapping[str, Node], region: Region, name: str, facts: Mapping[str, Fact], prover: Prover, key: str
-) -> _Side | None:
+def _side(nodes: Mapping[str, Node], region: Region, name: str) -> _Side | None:
     found = rows_of(nodes, name, region.entry)
-    if found is None:
-        return None
-    base, rows = found
-    given = affine(nodes, base, region.entry)
-    if given is not None:
-        return _Side(rows, given, arb("inf"), arb("inf"))
-    longest = largest_norm(rows)
-    known = replace(facts[base], gain=gains(nodes, region, base, facts, prover))
-    fact = regroup(known, rows_along(nodes[base].shape))
-    size, gain = _row_size(nodes[base], fact), fact.gain
-    return _Side(rows, None, longest * size, longest * gain) if (size + gain).is_finite() else None
+    return None if found is None else _Side(*found, affine(nodes, found[0], region.entry))
+
+
+def _bounded(
+    nodes: Mapping[str, Node], region: Region, side: _Side, facts: Mapping[str, Fact], prover: Prover
+) -> tuple[arb, arb]:
+    """Size and gain of every row, operation by operation from the entry to the base."""
+    known = replace(facts[side.base], gain=gains(nodes, region, side.base, facts, prover))
+    fact, longest = regroup(known, rows_along(nodes[side.base].shape)), largest_norm(side.rows)
+    return longest * _row_size(nodes[side.base], fact), longest * fact.gain
 
 
 def _row_size(node: Node, fact: Fact) -> arb:

@@ -28,7 +28,7 @@ class Ball:
         low, high = (torch.full((), end, dtype=x.dtype, device=x.device) for end in budget.range_in(x.dtype))
         if budget.norm.inner == "inf":
             radius = _free(budget, x) * budget.radius
-            low, high = (_rounded(x.double() + sign * radius, x).clamp(low, high) for sign in (-1, 1))
+            low, high = (_moved(x, sign * radius).clamp(low, high) for sign in (-1, 1))
         return cls(budget, x, low, high)
 
     def select(self, rows: Tensor) -> "Ball":
@@ -50,9 +50,10 @@ class Ball:
             return z.clamp(self.low, self.high)
         x = self.x.double()
         move = self.free(z.double() - x)
-        inside = shrunk(self.budget.norm, move, self.budget.radius * (1 - 1e-12))
+        inside = _moved(self.x, shrunk(self.budget.norm, move, self.budget.radius * (1 - 1e-12)))
         outside = self.budget.norm.of(move) > self.budget.radius
-        return _rounded(x + torch.where(wide(outside, x), inside, move), self.x).clamp(self.low, self.high)
+        free = _free(self.budget, self.x) > 0
+        return torch.where(wide(outside, x), inside, torch.where(free, z, self.x)).clamp(self.low, self.high)
 
     def uphill(self, gradient: Tensor) -> Tensor:
         """The move of norm 1 that the gradient says is best, among those that the budget allows."""
@@ -96,8 +97,8 @@ def _free(budget: Budget, x: Tensor) -> Tensor:
     return budget.positions.to(device=x.device, dtype=torch.float64)[:, None]
 
 
-def _rounded(z: Tensor, x: Tensor) -> Tensor:
-    """z in float64, rounded to the type of x so that no entry moves away from x."""
-    near = z.to(x.dtype)
-    away = (near.double() - x.double()).abs() > (z - x.double()).abs()
+def _moved(x: Tensor, move: Tensor) -> Tensor:
+    """x and a move in float64, in the type of x: no entry goes further than the move."""
+    near = (x.double() + move).to(x.dtype)
+    away = (near.double() - x.double()).abs() > move.abs()
     return torch.where(away, torch.nextafter(near, x), near)

@@ -39,7 +39,7 @@ class Budget:
     def of(
         cls,
         norm: Norm,
-        eps: Fraction | float | str,
+        eps: Fraction | float | int | str,
         low: float | None = None,
         high: float | None = None,
         positions: Tensor | None = None,

@@ -1,5 +1,7 @@
 """FGSM and PGD: steps along the gradient of the cross entropy, in any of the norms."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -21,7 +23,7 @@ def fgsm(target: Target, x: Tensor, y: Tensor, budget: Budget, effort: Effort, g
 def pgd(
     target: Target, x: Tensor, y: Tensor, budget: Budget, effort: Effort, generator: Draws, *, momentum: float = 0.0
 ) -> Tensor:
-    """Projected gradient steps of length 2.5 eps/steps from random starts (Madry et al. 2018).
+    """Projected gradient steps from random starts (Madry et al. 2018), shrinking from eps to 0 along a cosine.
 
     Steps go along the steepest direction in the norm; an example leaves as soon as it is fooled.
     momentum: how much of the gradients before is kept, each divided by its mean absolute entry (Dong et al. 2018).
@@ -36,8 +38,8 @@ def pgd(
 def _climb(batch: Batch, found: Tensor, steps: int, momentum: float) -> Batch:
     """One start. Puts the first point that fools each row into `found`, or the last point; returns the rows left."""
     z = batch.ball.random(batch.draws)
-    velocity, size = torch.zeros_like(z), 2.5 * batch.ball.budget.radius / steps
-    for _ in range(steps if len(batch) else 0):
+    velocity = torch.zeros_like(z)
+    for step in range(steps if len(batch) else 0):
         logits, _, gradient = batch.target.gradient(z, batch.y, cross_entropy)
         left = batch.leave(found, z, logits)
         if not left.all():
@@ -46,6 +48,9 @@ def _climb(batch: Batch, found: Tensor, steps: int, momentum: float) -> Batch:
             return batch
         if momentum:
             gradient = velocity = momentum * velocity + _scaled(gradient)
+        size = (
+            batch.ball.budget.radius * (1 + math.cos(math.pi * step / steps)) / 2
+        )  # long first steps: many leave soon
         z = batch.ball.project(z + size * batch.ball.uphill(gradient))
     found[batch.rows] = z
     return batch

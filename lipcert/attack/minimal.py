@@ -7,6 +7,7 @@ bisection, to where it only just fools.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch import Tensor
 from lipcert.attack.ball import Ball, shrunk, wide
 from lipcert.attack.budget import Budget, Effort
 from lipcert.attack.draws import Draws
-from lipcert.attack.loss import fooled, negative_margin
+from lipcert.attack.loss import Loss, fooled, negative_margin
 from lipcert.attack.target import Target
 
 _FIRST, _LAST = 0.05, 0.001  # γ: by how much the radius shrinks or grows a step
@@ -31,12 +32,17 @@ def minimal(target: Target, x: Tensor, y: Tensor, budget: Budget, effort: Effort
 def nearest(target: Target, x: Tensor, y: Tensor, budget: Budget, effort: Effort, generator: Draws) -> Tensor:
     """The nearest fooling point found, (batch, *shape), at whatever distance; x where none was found.
 
-    Of the budget, norm, range and positions count, and eps only for the length of random starts.
+    The first start goes to whatever class comes nearest, the next ones from x to the second, third, ... likeliest
+    other class, and those after them from random points. Of the budget, norm, range and positions count, and eps only
+    for the length of random starts.
     """
     best = _Best(x.clone(), torch.full((len(x),), math.inf, dtype=torch.float64, device=x.device))
     ball = Ball.of(budget, x)
+    losses = [negative_margin, *(_towards(target, x, y) if effort.restarts > 1 else [])]
     for restart in range(effort.restarts):
-        _search(target, y, ball, ball.random(generator) if restart else x, effort.steps, best)
+        loss = losses[restart] if restart < len(losses) else negative_margin
+        start = x if restart < len(losses) else ball.random(generator)
+        _search(target, y, ball, start, loss, effort.steps, best)
     return _bisected(target, x, y, best)
 
 
@@ -48,27 +54,37 @@ class _Best:
     size: Tensor
 
 
-def _search(target: Target, y: Tensor, ball: Ball, z: Tensor, steps: int, best: _Best) -> None:
+def _towards(target: Target, x: Tensor, y: Tensor) -> list[Loss]:
+    """For each likeliest other class but the first, the difference of its logit to the label's."""
+    with torch.no_grad():
+        logits = target(x)
+    if logits.dim() == 3:
+        return []
+    likely = logits.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)
+    return [partial(_difference, likely[:, place]) for place in range(1, logits.shape[1] - 1)]
+
+
+def _difference(goal: Tensor, logits: Tensor, y: Tensor) -> Tensor:
+    at = logits.gather(1, torch.stack([goal, y], 1))
+    return at[:, 0] - at[:, 1]
+
+
+def _search(target: Target, y: Tensor, ball: Ball, z: Tensor, loss: Loss, steps: int, best: _Best) -> None:
     """Steps that keep near a sphere round x, which shrinks where its points fool and grows where they do not."""
     norm, (low, high) = ball.budget.norm, ball.budget.range_in(z.dtype)
     radius = torch.full_like(best.size, math.inf)
     for step in range(steps):
-        logits, losses, gradient = target.gradient(z, y, negative_margin)
+        rate = _cosine(_FIRST, _LAST, step / steps)
+        logits, losses, gradient = target.gradient(z, y, loss)
         hit, size, uphill = fooled(logits, y), norm.of(z.double() - ball.x.double()), ball.uphill(gradient)
         better = hit & (size < best.size)
         best.points[better], best.size[better] = z[better], size[better]
         to_go = losses.abs() / (gradient * uphill).flatten(1).sum(1).clamp_min(1e-12)
-        radius = _radius(radius, best.size, hit, size + to_go, _cosine(_FIRST, _LAST, step / steps))
+        larger = torch.where(best.size.isfinite() & radius.isfinite(), radius, size + to_go) * (1 + rate)
+        radius = torch.minimum(torch.where(hit, radius * (1 - rate), larger), best.size)
         length = (_cosine(1.0, 0.01, step / steps) * radius).to(z.dtype)
         move = shrunk(norm, z + wide(length, z) * uphill - ball.x, radius.to(z.dtype))
         z = (ball.x + move).clamp(low, high)
-
-
-def _radius(radius: Tensor, best: Tensor, hit: Tensor, guess: Tensor, rate: float) -> Tensor:
-    """Smaller where it fools, larger where it does not; a little more than the gradient promises where
-    nothing fooled yet."""
-    larger = torch.where(best.isfinite(), radius, guess) * (1 + rate)
-    return torch.where(hit, torch.minimum(radius * (1 - rate), best), larger)
 
 
 def _bisected(target: Target, x: Tensor, y: Tensor, best: _Best) -> Tensor:

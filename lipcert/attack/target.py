@@ -51,7 +51,8 @@ class Target:
         with torch.enable_grad():
             logits = self(x)
             losses = loss(logits, y)
-        gradient = torch.autograd.grad(losses.sum(), x, allow_unused=True)[0] if losses.requires_grad else None
+        ones = torch.ones_like(losses)
+        gradient = torch.autograd.grad(losses, x, ones, allow_unused=True)[0] if losses.requires_grad else None
         if gradient is None:
             raise UnsupportedError(
                 "the logits have no gradient with respect to what is perturbed: the network detaches, rounds or "

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import lipcert
-from lipcert.cli import bound, check, init, ops, verify
+from lipcert.cli import attack, bound, check, init, ops, verify
 from lipcert.errors import ExitCode, LipcertError
 
 # In the order of `lipcert --help`, which shows the first sentence of each docstring (65 letters at most).
@@ -16,6 +16,8 @@ from lipcert.errors import ExitCode, LipcertError
 COMMANDS: dict[str, Callable[..., Any]] = {
     "bound": bound.bound,
     "verify": verify.verify,
+    "attack": attack.attack,
+    "certify": attack.certify,
     "ops": ops.ops,
     "init": init.init,
     "check": check.check,

@@ -49,4 +49,5 @@ def _document(kind: RunKind, found: Mapping[str, Any]) -> dict[str, Any]:
 def _require_shape(kind: RunKind, found: Mapping[str, Any]) -> None:
     problems = list(shape_problems(_document(kind, found), kind))
     if problems:
-        raise ValueError(f"not the shape of a {kind} run: " + "; ".join(problems))
+        article = "an" if kind == "attack" else "a"
+        raise ValueError(f"not the shape of {article} {kind} run: " + "; ".join(problems))

@@ -101,6 +101,7 @@ class ModelEntry(Table):
     input: the shape of one input without the batch, such as [1, 28, 28], or "ids:256" for token ids.
     output: which entry of a dict or tuple output; empty where there is one.
     source: what is perturbed, "embedding" or the path of a module; empty for the first input, or its embedding.
+    data: examples with labels, as `lipcert attack --data` takes them.
     """
 
     path: str = Field(min_length=1)
@@ -111,6 +112,7 @@ class ModelEntry(Table):
     radius: Annotated[Exact, AfterValidator(_nonnegative)] = Fraction(0)
     output: str = ""
     source: str = ""
+    data: str = ""
 
     @field_validator("domain")
     @classmethod

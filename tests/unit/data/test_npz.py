@@ -40,7 +40,9 @@ def test_channels_last_become_first(tmp_path: Path) -> None:
     assert (first.inputs[:] == found.inputs[:]).all()
 
 
-@pytest.mark.parametrize(("shape", "word"), [((2, 3, 5, 3), "both"), ((2, 7, 5, 8), "neither"), ((2, 1, 1, 1, 1), "neither")])
+@pytest.mark.parametrize(
+    ("shape", "word"), [((2, 3, 5, 3), "both"), ((2, 7, 5, 8), "neither"), ((2, 1, 1, 1, 1), "neither")]
+)
 def test_channels_that_cannot_be_told_are_refused(tmp_path: Path, shape: tuple[int, ...], word: str) -> None:
     with pytest.raises(InputError, match=word) as refusal:
         read(npz(tmp_path / "a.npz", x=octets(*shape), y=np.zeros(2, int)))
@@ -158,7 +160,9 @@ def test_what_does_not_fit_is_said_in_a_sentence(tmp_path: Path) -> None:
 
 
 @given(
-    arrays.arrays(np.uint8, st.tuples(st.integers(1, 5), st.integers(5, 7), st.integers(5, 7), st.sampled_from([1, 3, 4]))),
+    arrays.arrays(
+        np.uint8, st.tuples(st.integers(1, 5), st.integers(5, 7), st.integers(5, 7), st.sampled_from([1, 3, 4]))
+    ),
 )
 def test_every_byte_comes_back(tmp_path_factory: pytest.TempPathFactory, x: np.ndarray) -> None:
     path = npz(tmp_path_factory.mktemp("npz") / "a.npz", x=x, y=np.arange(len(x)))

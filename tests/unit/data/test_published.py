@@ -1,6 +1,7 @@
 """MNIST's and CIFAR-10's own formats, and a pickle that would like to be executed."""
 
 import gzip
+import os
 import pickle
 import struct
 from pathlib import Path
@@ -73,7 +74,16 @@ def python_2_pickle(raw: bytes, labels: list[int]) -> bytes:
     """Opcode by opcode what Python 2 wrote: contents and keys as its str."""
     dtype = b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
     array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
-    state = b"(K\x01K" + bytes([len(labels)]) + b"M\x00\x0c\x86" + dtype + b"\x89T" + struct.pack("<i", len(raw)) + raw + b"tb"
+    state = (
+        b"(K\x01K"
+        + bytes([len(labels)])
+        + b"M\x00\x0c\x86"
+        + dtype
+        + b"\x89T"
+        + struct.pack("<i", len(raw))
+        + raw
+        + b"tb"
+    )
     listed = b"]" + b"".join(b"K" + bytes([label]) + b"a" for label in labels)
     return b"\x80\x02}(U\x04data" + array + state + b"U\x06labels" + listed + b"u."
 
@@ -112,7 +122,7 @@ def test_binary_batches_are_read_and_checked(tmp_path: Path) -> None:
 
 class Hostile:
     def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (Path("executed"),)
+        return os.mkdir, ("executed",)
 
 
 @pytest.mark.parametrize("protocol", range(1, 6))
@@ -121,9 +131,8 @@ def test_a_pickle_that_names_code_is_refused_and_not_executed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("test_batch").write_bytes(pickle.dumps({"data": Hostile()}, protocol=protocol))
-    with pytest.raises(InputError, match=r"Nothing was executed|is '|holds") as refusal:
+    with pytest.raises(InputError, match=r"names (posix|nt)\.mkdir, .* Nothing was executed"):
         read(str(tmp_path))
-    assert "pathlib" in refusal.value.message
     assert not Path("executed").exists()
 
 

@@ -56,7 +56,9 @@ def test_lines_that_are_none_are_named(tmp_path: Path, content: str | bytes, mes
         read(lines(tmp_path, content))
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"])))))
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]))))
+)
 def test_every_text_comes_back(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[int, str]]) -> None:
     pairs = [(0, "x"), *((label, f"x{text}x") for label, text in pairs)]
     path = lines(tmp_path_factory.mktemp("text"), "\n".join(f"{label} {text}" for label, text in pairs))

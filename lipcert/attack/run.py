@@ -1,0 +1,201 @@
+"""A threat model tried on a network: attacked, certified, or both, as one result."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lipcert.attack.measure import FOOLED
+from lipcert.attack.plan import Plan
+from lipcert.attack.result import AttackResult, join
+from lipcert.attack.sandwich import COLUMNS, require_sandwich, rows
+from lipcert.attack.session import Session, Setup, attack_rows, open_session
+from lipcert.bounds.certify import Certified
+from lipcert.bounds.certify import certify as certify_examples
+from lipcert.certificate.document import hashes
+from lipcert.checkpoint.examples import Ids, Shape
+from lipcert.errors import UnsupportedError
+from lipcert.rules.domain import Domain
+from lipcert.shard.map import map_items
+from lipcert.store.run import RunKind, write_run
+from lipcert.store.schema import SCHEMA_VERSION
+from lipcert.store.table import Row
+from lipcert.store.violation import Network
+
+_BATCH = 128
+
+Say = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Threat:
+    """suite: its name. domain: of the certificate. out: where results are written, None for nowhere."""
+
+    setup: Setup
+    plan: Plan
+    suite: str
+    domain: Domain
+    out: Path | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """document: as the schema of its kind wants it, without the table. rows: one an example.
+
+    uncertified: why there is no certificate, where one was asked for.
+    """
+
+    kind: RunKind
+    document: Mapping[str, Any]
+    rows: list[Row]
+    uncertified: str = ""
+    path: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema_version": SCHEMA_VERSION, "kind": self.kind, **self.document, "examples": self.rows}
+
+
+def attacked(
+    threat: Threat, *, seconds: float, seed: int, batch: int, workers: int, ray: str | None, say: Say
+) -> Found:
+    """Every attack on every example, and the certificate beside it.
+
+    Raises ViolationError where an attack succeeds within a certified radius.
+    """
+    started, session = time.monotonic(), open_session(threat.setup)
+    numbers = list(range(len(session.y)))
+    chunks = [numbers[start : start + batch] for start in range(0, len(numbers), batch)]
+    attack = partial(attack_rows, threat.setup, threat.plan, seed, batch)
+    say("attacking", 0, len(chunks))
+    shards = map_items(attack, chunks, workers=workers, ray=ray, progress=lambda done, of: say("attacking", done, of))
+    found = join([result for _, result in shards])
+    certificate, why = _certificate(threat, session, seconds, say)
+    if certificate is not None:
+        network = _network(threat.setup, session)
+        place = threat.out or Path("reports")
+        require_sandwich(found, certificate, session.x, session.y, network, session.target.context, place)
+    table = rows(found, certificate, session.y, found.prediction)
+    document = _document(threat, session, seed, found, certificate, time.monotonic() - started, found.right)
+    return _written(threat, Found("attack", document, table, why))
+
+
+def certified(threat: Threat, *, seconds: float, say: Say) -> Found:
+    """The certified radius of every example. Raises UnsupportedError where there is no finite bound."""
+    started, session = time.monotonic(), open_session(threat.setup)
+    certificate, why = _certificate(threat, session, seconds, say)
+    if certificate is None:
+        raise UnsupportedError(why, hint="A bounded --domain often gives a finite bound.")
+    predictions = _predictions(session)
+    document = _document(threat, session, 0, None, certificate, time.monotonic() - started, session.y.eq(predictions))
+    return _written(threat, Found("certify", document, rows(None, certificate, session.y, predictions)))
+
+
+def _certificate(threat: Threat, session: Session, seconds: float, say: Say) -> tuple[Certified | None, str]:
+    setup = threat.setup
+    assert session.model.module is not None  # as `open_session` requires
+    source = (setup.source or "embedding") if setup.inside else ""
+    try:
+        return certify_examples(
+            session.model.module, session.inputs, session.y, norm=threat.plan.norm, domain=threat.domain, source=source,
+            output=setup.output, seconds=seconds, progress=say,
+        ), ""  # fmt: skip
+    except UnsupportedError as error:
+        return None, error.message
+
+
+def _predictions(session: Session) -> Tensor:
+    numbers, found = torch.arange(len(session.x)), []
+    with torch.no_grad(), session.target.frozen():
+        for start in range(0, len(numbers), _BATCH):
+            part = numbers[start : start + _BATCH]
+            found.append(session.target.select(part)(session.x[part]).argmax(-1))
+    return torch.cat(found)
+
+
+def _network(setup: Setup, session: Session) -> Network:
+    assert session.model.module is not None
+    weights = hashes(session.model.module.state_dict())
+    inputs = tuple(_text(shape) for shape in setup.inputs)
+    return Network(Path(setup.path), weights, setup.arch or "", inputs, session.target.place, setup.output)
+
+
+def _text(shape: Shape | Ids) -> str:
+    """As --input takes it."""
+    sizes, start = (shape.shape, "ids:") if isinstance(shape, Ids) else (shape, "")
+    return start + ",".join(map(str, sizes))
+
+
+def _document(
+    threat: Threat, session: Session, seed: int, found: AttackResult | None, certificate: Certified | None,
+    seconds: float, right: Tensor,
+) -> dict[str, Any]:  # fmt: skip
+    assert session.model.module is not None
+    data = session.dataset
+    return {
+        "model": {"path": threat.setup.path, "weights_sha256": hashes(session.model.module.state_dict())},
+        "data": {"name": data.name, "sha256": data.sha256, "examples": len(session.y)},
+        "suite": threat.suite,
+        "norm": threat.plan.norm.name,
+        "source": session.target.place or "input",
+        "seed": seed,
+        "versions": {package: version(package) for package in ("lipcert", "torch")},
+        "seconds": seconds,
+        "accuracy": [_accuracy(eps, i, right, found, certificate) for i, eps in enumerate(threat.plan.eps)],
+        "counters": _counters(found),
+        "flags": [{"name": flag.name, "sentence": flag.sentence} for flag in (found.flags if found else ())],
+    }
+
+
+def _share(mask: Tensor) -> float:
+    return float(mask.double().mean())
+
+
+def _accuracy(
+    eps: Fraction, place: int, right: Tensor, found: AttackResult | None, certificate: Certified | None
+) -> dict[str, Any]:
+    return {
+        "eps": str(eps),
+        "clean": _share(right),
+        "attacked": None if found is None else _share(found.robust[place]),
+        "certified": None if certificate is None else _share(right & certificate.at(eps)),
+        "by_attack": {} if found is None else _by_attack(found, place),
+    }
+
+
+def _by_attack(found: AttackResult, place: int) -> dict[str, float | None]:
+    """Still right after each attack and all before it; null where an attack could not be run."""
+    fooled = (found.outcome[: place + 1] == FOOLED).any(0)  # (attack, example), at this eps or a smaller one
+    skipped = {attempt.attack for attempt in found.attempts if attempt.skipped}
+    return {
+        name: None if name in skipped else _share(found.right & ~fooled[: number + 1].any(0))
+        for number, name in enumerate(found.attacks)
+    }
+
+
+def _counters(found: AttackResult | None) -> dict[str, Any]:
+    attempts = found.attempts if found is not None else ()
+    rejected: dict[str, dict[str, int]] = {}
+    for attempt in attempts:
+        for reason, count in attempt.rejected.items():
+            each = rejected.setdefault(attempt.attack, {})
+            each[reason] = each.get(reason, 0) + count
+    return {
+        "forward": sum(attempt.forward for attempt in attempts),
+        "backward": sum(attempt.backward for attempt in attempts),
+        "rejected": rejected,
+    }
+
+
+def _written(threat: Threat, found: Found) -> Found:
+    if threat.out is None:
+        return found
+    path = write_run(threat.out, found.kind, found.document, COLUMNS, found.rows, overwrite=threat.force)
+    return Found(found.kind, found.document, found.rows, found.uncertified, path)

@@ -1,0 +1,81 @@
+"""A network, its data and a threat model, made from what a command names: here, and again in every worker."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from lipcert.attack import harness
+from lipcert.attack.embedding import embedding
+from lipcert.attack.plan import Plan
+from lipcert.attack.result import AttackResult
+from lipcert.attack.target import Target
+from lipcert.checkpoint.examples import Ids, Shape
+from lipcert.checkpoint.load import load
+from lipcert.checkpoint.model import Model
+from lipcert.data.dataset import Dataset, fit
+from lipcert.data.read import read
+from lipcert.errors import InputError, UnsupportedError
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is attacked: enough to load it anywhere. inside: whether the values of `source` are perturbed."""
+
+    path: str
+    data: str
+    arch: str | None
+    inputs: tuple[Shape | Ids, ...]
+    trust_pickle: bool
+    source: str
+    inside: bool
+    output: str
+    limit: int | None
+
+
+@dataclass(frozen=True)
+class Session:
+    """inputs: (n, *shape) as the network takes them. x: what is perturbed of them. y: (n,) int64 labels."""
+
+    model: Model
+    dataset: Dataset
+    target: Target
+    inputs: Tensor
+    x: Tensor
+    y: Tensor
+
+
+@lru_cache(maxsize=1)
+def open_session(setup: Setup) -> Session:
+    """Load network and data. Raises InputError where they do not belong together."""
+    shapes = list(setup.inputs) or None
+    model = load(setup.path, arch=setup.arch, inputs=shapes, trust_pickle=setup.trust_pickle)
+    if not isinstance(model.module, nn.Module):
+        raise UnsupportedError(
+            f"{setup.path} is an exported program, made for a batch of one.",
+            hint="Attack the module it was exported from: a state dict with --arch.",
+        )
+    dataset = read(setup.data, limit=setup.limit)
+    example = model.example_inputs[0]
+    problem = fit(dataset, tuple(example.shape[1:]))
+    if problem:
+        raise InputError(
+            f"{setup.data} does not fit {setup.path}: {problem}.", hint="Choose --data, --input or --arch."
+        )
+    inputs = torch.as_tensor(dataset.inputs[0 : len(dataset)]).to(example.dtype)
+    y = torch.from_numpy(dataset.labels)
+    if setup.inside:
+        target, x = embedding(model.module, inputs, source=setup.source, output=setup.output)
+    else:
+        target, x = Target(model.module, output=setup.output), inputs
+    return Session(model, dataset, target, inputs, x, y)
+
+
+def attack_rows(setup: Setup, plan: Plan, seed: int, batch: int, rows: Sequence[int]) -> AttackResult:
+    """The harness on some examples of a session, by their numbers."""
+    session = open_session(setup)
+    chosen = torch.tensor(list(rows))
+    target = session.target.select(chosen)
+    return harness.run(target, session.x[chosen], session.y[chosen], plan, seed=seed, batch=batch, examples=chosen)

@@ -1,0 +1,195 @@
+"""Certified radii: how far an example can be moved, provably, before its class can change.
+
+Label y stays the largest output of f at every x' of the domain with |x' - x| <= ε where for every other class i
+(f_y - f_i)(x) > ε·L_yi, strictly: at equality, and at -0.0, there may be a tie, and a tie is not certified.
+"""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+import torch
+from flint import arb
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from lipcert.bounds.margins import Margins, margins_of
+from lipcert.bounds.run import Run, prove_graph
+from lipcert.certificate.document import ROOM
+from lipcert.certificate.prove import Progress, silent
+from lipcert.errors import InputError, UnsupportedError
+from lipcert.graph.capture import capture, trace
+from lipcert.graph.graph import Graph
+from lipcert.graph.probe import Probe, from_inside
+from lipcert.norms import ball
+from lipcert.norms.norm import NORMS, Norm
+from lipcert.rules.domain import Box, Domain, Vocabulary
+from lipcert.rules.table import RULES
+from lipcert.rules.types import Reach
+
+Arithmetic = Literal["enclosed", "float64"]
+
+_WIDEST = 1e-6
+"""Enclosures of the outputs may be so wide, relative to the largest; beyond, float64 says more, and proves less."""
+_ALLOWANCE = 1e-9
+"""What is taken off a margin that was computed in float64, relative to the largest output, for its rounding."""
+
+
+@dataclass(frozen=True)
+class Certified:
+    """n examples; outputs in rows: one for a classifier, one a token for a network of sequences.
+
+    upper: the proved Lipschitz bound of all outputs. margin: (n, rows), the least f_y - f_i, rounded down; not positive
+    where the label is not the largest output. radius: (n, rows), no larger ε is certified; 0 where the margin is not
+    positive, and at most what the domain has room for. arithmetic: "enclosed" where the margins are rigorous lower
+    bounds over the reals, "float64" where they were computed in float64 and lowered by an allowance for rounding.
+    """
+
+    norm: Norm
+    domain: Domain
+    upper: arb
+    margin: Tensor
+    radius: Tensor
+    arithmetic: tuple[Arithmetic, ...]
+
+    def at(self, eps: Fraction) -> Tensor:
+        """(n,): whether all labels of an example are certified for every perturbation of at most eps."""
+        limit = ball.up(ball.rational(eps.numerator, eps.denominator))
+        return (self.radius > limit).all(1)
+
+    def right_at(self, distance: Tensor) -> Tensor:
+        """(n,): whether an example is certified at a distance of its own."""
+        return (self.radius > distance[:, None]).all(1)
+
+
+def certify(
+    model: nn.Module | ExportedProgram,
+    x: Tensor,
+    y: Tensor,
+    *,
+    norm: str | Norm,
+    domain: Domain,
+    source: str = "",
+    output: str = "",
+    seconds: float = 10.0,
+    progress: Progress = silent,
+) -> Certified:
+    """The certified radius of every example, from one global bound on the domain.
+
+    model: in eval mode. x: (n, *shape), inputs or token ids; y: (n,) int64 labels, or (n, T) where every token has
+    outputs of its own. domain: holds every example and everything that it may be moved to.
+    Raises UnsupportedError where the network has no finite bound on the domain, InputError where an example lies
+    outside it or a label is no output.
+    """
+    norm = NORMS[norm] if isinstance(norm, str) else norm
+    program = capture(model, (x[:1],)) if isinstance(model, nn.Module) else model
+    graph = trace(program, (x[:1],), output=output, source=source)
+    run = prove_graph(graph, norm, domain, seconds, progress)
+    points = x if x.is_floating_point() else _inside(program, graph, x)
+    return certified(graph, run, points, y, norm, domain, progress)
+
+
+def certified(
+    graph: Graph, run: Run, points: Tensor, y: Tensor, norm: Norm, domain: Domain, progress: Progress = silent
+) -> Certified:
+    """`certify` from a proof that was made. points: (n, *shape) values of the graph's source."""
+    _require_inside(points, domain)
+    margins = margins_of(graph, run)
+    labels = _labels(graph, y)
+    found = []
+    for place, (point, label) in enumerate(zip(points, labels, strict=True)):
+        progress("certifying", place, len(points))
+        found.append(_one(graph, margins, point, label))
+    margin, radius = torch.stack([each[0] for each in found]), torch.stack([each[1] for each in found])
+    arithmetic = tuple(each[2] for each in found)
+    return Certified(norm, domain, run.upper * ROOM, margin, radius.clamp(max=_room(domain)), arithmetic)
+
+
+def _inside(program: ExportedProgram, graph: Graph, x: Tensor) -> Tensor:
+    """What the source is for each of the token ids."""
+    look_up = from_inside(program, graph.source)
+    return torch.cat([look_up(Probe((ids[None],)), False)[0] for ids in x])
+
+
+def _room(domain: Domain) -> float:
+    """How far from an example the domain reaches for certain; inf where perturbations are kept in it otherwise."""
+    if not isinstance(domain, Vocabulary):
+        return math.inf
+    return ball.down(ball.rational(domain.radius.numerator, domain.radius.denominator))
+
+
+def _require_inside(points: Tensor, domain: Domain) -> None:
+    if not bool(torch.isfinite(points).all()):
+        raise InputError("an example holds NaN or infinity.", hint="Check the data.")
+    if isinstance(domain, Box):
+        low, high = (float(end) for end in (domain.low, domain.high))
+        least, most = float(points.min()), float(points.max())
+        if not (low <= least and most <= high):
+            raise InputError(
+                f"the examples lie in [{least:.6g}, {most:.6g}], outside the domain {domain}.",
+                hint="Name the range of the inputs as they enter the network: --domain box:LO,HI.",
+            )
+
+
+def _labels(graph: Graph, y: Tensor) -> Tensor:
+    """(n, rows), each the number of an output."""
+    shape = graph.nodes[graph.output].shape
+    rows, classes = math.prod(shape[1:-1]), shape[-1]
+    labels = y.reshape(len(y), -1)
+    if len(shape) < 2 or labels.shape[1] != rows:
+        raise UnsupportedError(
+            f"the outputs have the shape {'×'.join(map(str, shape[1:]))}, with {labels.shape[1]} labels an example.",
+            hint="Certification needs a row of class scores for every label; choose it by --output.",
+        )
+    if not bool(((labels >= 0) & (labels < classes)).all()):
+        raise InputError(
+            f"there is a label outside 0 to {classes - 1}, the {classes} outputs of the network.",
+            hint="Check that data and network belong together.",
+        )
+    return labels
+
+
+def _one(graph: Graph, margins: Margins, point: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Arithmetic]:
+    """Margins and radii of the rows of one example."""
+    lo, hi, arithmetic = _outputs(graph, point)
+    classes = lo.shape[-1]
+    margin, radius = [], []
+    for low, high, y in zip(lo.reshape(-1, classes), hi.reshape(-1, classes), label.tolist(), strict=True):
+        gaps = np.nextafter(low[y] - high, -np.inf)
+        others = np.arange(classes) != y
+        pairs = margins.against(y, classes)
+        margin.append(float(gaps[others].min(initial=np.inf)))
+        radius.append(_radius(gaps[others], pairs[others]))
+    return torch.tensor(margin, dtype=torch.float64), torch.tensor(radius, dtype=torch.float64), arithmetic
+
+
+def _radius(gaps: np.ndarray, pairs: np.ndarray) -> float:
+    """The least gap/L, rounded down; 0 where some gap is not positive. Written so that NaN gives 0."""
+    if not bool((gaps > 0).all()):
+        return 0.0
+    with np.errstate(divide="ignore"):
+        least = float(np.nextafter(gaps / pairs, 0.0).min(initial=np.inf))
+    return least if least > 0 else 0.0
+
+
+def _outputs(graph: Graph, point: Tensor) -> tuple[np.ndarray, np.ndarray, Arithmetic]:
+    """The interval of every output at one point: a rigorous enclosure where that is narrow, else float64 and room."""
+    reach = _enclosure(graph, point)
+    size = float(np.abs(reach.magnitude).max())
+    if reach.bounded and float((reach.hi - reach.lo).max()) <= _WIDEST * size:
+        return np.asarray(reach.lo), np.asarray(reach.hi), "enclosed"
+    with torch.no_grad():
+        value = graph(point[None].double())[0].numpy()
+    room = _ALLOWANCE * (1 + float(np.abs(value).max()))
+    return value - room, value + room, "float64"
+
+
+def _enclosure(graph: Graph, point: Tensor) -> Reach:
+    value = point.double().reshape(graph.nodes[graph.source].shape).numpy()
+    found = {graph.source: Reach(value, value)}
+    for node in graph.nodes.values():
+        if node.op != "input":
+            found[node.name] = RULES[node.op].reach(node, [found[name] for name in node.inputs])
+    return found[graph.output]

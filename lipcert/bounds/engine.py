@@ -81,13 +81,12 @@ def bound_graph(
         through(graph, norm.name),
     )  # fmt: skip
     facts, upper = run.proof.facts, run.upper * ROOM
-    kept = [*run.attention, *(step for step in run.proof.used if step not in run.attention)]
-    witnesses = {key: value for key, value in run.prover.witnesses.items() if _needed(key, graph, kept)}
+    witnesses = {key: value for key, value in run.prover.witnesses.items() if _needed(key, graph, run.steps)}
     layers = layer_table(graph, run.way.norm, run.known, facts, run.plain[graph.output].gain, run.prover)
     blocks = block_table(graph, run.way, run.proof, run.plain, run.upper) if run.way.norm.by_token else []
     return Bound(
         Status.PROVED, claim, upper, measured.ratio, run.product, tuple(layers), _regions(run.proof, run.plain),
-        tuple(blocks), compose(claim, upper, graph, facts, kept, witnesses), time.monotonic() - started,
+        tuple(blocks), compose(claim, upper, graph, facts, run.steps, witnesses), time.monotonic() - started,
     )  # fmt: skip
 
 

@@ -16,14 +16,14 @@ from lipcert.rules.types import Fact
 
 @dataclass(frozen=True)
 class Run:
-    """plain: facts of the operations one by one. attention: steps that bound values too, used or not."""
+    """plain: facts of the operations one by one. steps: those that made a fact smaller, or bound values too."""
 
     way: Route
     prover: SearchProver
     known: Known
     plain: Mapping[str, Fact]
     proof: Proof
-    attention: list[Step]
+    steps: list[Step]
     upper: arb
     product: arb
 
@@ -38,5 +38,6 @@ def prove_graph(graph: Graph, norm: Norm, domain: Domain, seconds: float, progre
     steps = [*attention, *find_regions(graph, known.facts, way.norm, attention), *folded]
     prover.share(len(steps))
     proof = prove(graph, way.norm, known, steps, prover, progress)
+    kept = [step for step in steps if step in proof.used or step in attention]
     upper, product = (total(graph, norm, facts) for facts in (proof.facts, plain))
-    return Run(way, prover, known, plain, proof, attention, upper, product)
+    return Run(way, prover, known, plain, proof, kept, upper, product)

@@ -1,6 +1,7 @@
 """Jobs on a Ray cluster, or on a Ray of this machine alone."""
 
 import logging
+import socket
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -10,6 +11,9 @@ from lipcert.errors import InputError, ResourceError, UsageError
 from lipcert.shard.job import Done, Function, Job, work
 
 LOCAL = "local"
+_PATIENCE = 10.0
+"""Seconds in which the head of a cluster has to answer."""
+
 _AHEAD = 2
 """Jobs a CPU that are under way: one is computed while the next one waits for it."""
 
@@ -58,18 +62,34 @@ def _connected(ray: Any, address: str, workers: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    _require_answer(address)
     where = {"num_cpus": workers or None, "include_dashboard": False} if address == LOCAL else {}
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **where)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise InputError(
-            f"no Ray cluster answers at {address!r}: {str(error)[:200]}",
-            hint="Give the address that `ray start --head` printed, or 'local'.",
-        ) from error
+        raise _silent(address, error) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Of an address that is a host and a port, where Ray itself would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise _silent(address, error) from error
+
+
+def _silent(address: str, error: Exception) -> InputError:
+    return InputError(
+        f"no Ray cluster answers at {address!r}: {str(error)[:200]}",
+        hint="Give the address that `ray start --head` printed, or 'local'.",
+    )
 
 
 def _ray() -> Any:

@@ -29,6 +29,12 @@ def digits() -> tuple[Tensor, Tensor]:
     return images[order], labels[order]
 
 
+def test() -> tuple[Tensor, Tensor]:
+    """The images that no training saw, for `lipcert attack --data demo/digits.py:test`."""
+    images, labels = (part[-TEST:] for part in digits())
+    return images, labels
+
+
 def train() -> None:
     """AdamW on the cross-entropy. Weight decay and noise on the pixels keep the bound small."""
     torch.manual_seed(0)
@@ -51,7 +57,7 @@ def accuracy() -> None:
     """Prints the share of test images that the network in CHECKPOINT classifies correctly."""
     module = checkpoint.load(CHECKPOINT).module
     assert module is not None  # a lipcert checkpoint always holds a module
-    images, labels = (part[-TEST:] for part in digits())
+    images, labels = test()
     right = int((module(images).argmax(1) == labels).sum())
     print(f"{CHECKPOINT.name}: {right} of {TEST} test images right, accuracy {right / TEST:.4f}")
 

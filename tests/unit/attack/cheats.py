@@ -1,4 +1,4 @@
-"""Attacks that do not keep to their contract, by the names under which a plan finds them: `tests.unit.attack.cheats:NAME`."""
+"""Attacks that do not keep to their contract; a plan finds them as `tests.unit.attack.cheats:NAME`."""
 
 import math
 

@@ -31,7 +31,6 @@ def attacked(*names: str, count: int = 40, batch: int = 128, seed: int = 0) -> A
     [
         ("far", "outside the norm"),
         ("barely_far", "outside the norm"),
-        ("out_of_range", "outside the range"),
         ("shape", "wrong type or shape"),
         ("nothing", "wrong type or shape"),
         ("nan", "NaN or infinity"),
@@ -43,6 +42,14 @@ def test_what_a_cheating_attack_returns_is_rejected(cheat: str, reason: str) -> 
     assert found.robust_accuracy == [1.0, 1.0]
     assert all(attempt.rejected == {reason: 40} for attempt in found.attempts)
     assert found.radius.isinf().all()
+
+
+def test_what_leaves_the_range_is_rejected() -> None:
+    network = classifier()
+    black = torch.zeros(3, 3, 8, 8)
+    with torch.no_grad():
+        found = run(Target(network), black, network(black).argmax(1), plan(CHEATS + "out_of_range"))
+    assert found.attempts[0].rejected == {"outside the range": 3}
 
 
 def test_an_attack_that_returns_the_clean_input_fools_nothing() -> None:

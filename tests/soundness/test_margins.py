@@ -1,0 +1,95 @@
+"""Margins between two classes: none moves faster than its bound, and no attack succeeds within a radius."""
+
+from fractions import Fraction
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lipcert.bounds.certify import certify
+from lipcert.bounds.margins import margins_of
+from lipcert.bounds.run import prove_graph
+from lipcert.certificate.prove import silent
+from lipcert.graph.capture import capture, trace
+from lipcert.norms.norm import NORMS
+from lipcert.rules.domain import Box
+from tests.soundness.attack import Box as Points
+from tests.soundness.attack import largest_ratio
+
+CLASSES = 4
+ROUNDING = 1e-9
+
+
+def classifier(seed: int, *, convolutional: bool = False) -> nn.Module:
+    torch.manual_seed(seed)
+    if convolutional:
+        return nn.Sequential(
+            nn.Unflatten(1, (1, 5, 5)), nn.Conv2d(1, 3, 3), nn.GELU(), nn.Flatten(), nn.Linear(27, CLASSES)
+        ).eval()  # fmt: skip
+    return nn.Sequential(nn.Linear(25, 12), nn.ReLU(), nn.Linear(12, 9), nn.Tanh(), nn.Linear(9, CLASSES)).eval()
+
+
+class Tokens(nn.Module):
+    """Attention over four tokens, the mean of them, and three times the logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+        self.head = nn.Linear(6, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x + self.attention(x, x, x, need_weights=False)[0]
+        return 3 * self.head(torch.tanh(y.mean(1)))
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize("convolutional", [False, True])
+@pytest.mark.parametrize("label", [0, 3])
+def test_no_margin_moves_faster_than_its_bound(norm: str, convolutional: bool, label: int) -> None:
+    module = classifier(label, convolutional=convolutional)
+    example = torch.zeros(1, 25)
+    graph = trace(capture(module, (example,)), (example,))
+    margins = margins_of(graph, prove_graph(graph, NORMS[norm], Box(-1, 1), 0.3, silent))
+    exact, box = module.double(), Points(-torch.ones(25, dtype=torch.float64), torch.ones(25, dtype=torch.float64))
+    for other, bound in enumerate(margins.against(label, CLASSES).tolist()):
+        if other != label:
+            found = largest_ratio(
+                lambda inputs, i=other: (exact(inputs[0])[:, label] - exact(inputs[0])[:, i])[:, None],  # type: ignore[misc]
+                [box], norm, rounds=1,
+            )  # fmt: skip
+            assert found <= bound * (1 + ROUNDING)
+        else:
+            assert bound == 0
+
+
+@pytest.mark.parametrize("norm", ["token-l2", "token-rms", "l2", "linf"])
+def test_no_step_within_a_certified_radius_changes_the_class(norm: str) -> None:
+    torch.manual_seed(0)
+    module, x = Tokens().eval(), torch.rand(6, 4, 6)
+    y = module(x).argmax(1)
+    found = certify(module, x, y, norm=norm, domain=Box(-2, 2), seconds=0.3)
+    assert bool((found.radius > 0).all())
+    exact, measure = module.double(), NORMS[norm]
+    point = x.double().clone().requires_grad_()
+    for _ in range(20):
+        scores = exact(point)
+        away = torch.where(torch.nn.functional.one_hot(y, CLASSES).bool(), -torch.inf, scores).amax(1)
+        (away - scores.gather(1, y[:, None])[:, 0]).sum().backward()
+        assert point.grad is not None
+        step = measure.steepest(point.grad) * found.radius.reshape(-1, 1, 1) * 0.999
+        moved = x.double() + step
+        assert bool((exact(moved).argmax(1) == y).all())
+        point = moved.detach().requires_grad_()
+
+
+def test_ties_and_wrong_labels_are_not_certified() -> None:
+    module = nn.Linear(3, 2, bias=False).eval()
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
+    x = torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.7, 0.0], [0.9, 0.1, 0.0]])
+    found = certify(module, x, torch.tensor([0, 0, 0]), norm="l2", domain=Box(0, 1))
+    assert found.radius[:2].tolist() == [[0.0], [0.0]]
+    assert found.radius[2].item() == pytest.approx(0.8 / 2**0.5, rel=1e-5)
+    assert found.arithmetic == ("enclosed",) * 3
+    assert found.at(Fraction(1, 2)).tolist() == [False, False, True]
+    assert found.at(Fraction(6, 10)).tolist() == [False, False, False]

@@ -61,11 +61,12 @@ class Ball:
 
     def random(self, draws: Draws) -> Tensor:
         """A start in each ball: uniform in the box of linf; in l2, a uniform direction and a uniform radius."""
-        shape = self.x.shape[1:]
+        shape, device = self.x.shape[1:], self.x.device
         if self.budget.norm.inner == "inf":
-            move = 2 * draws.uniform(shape) - 1
+            move = 2 * draws.uniform(shape).to(device) - 1
         else:
-            move = self.budget.norm.steepest(self.free(draws.normal(shape))) * draws.uniform((1,) * len(shape))
+            length = draws.uniform((1,) * len(shape)).to(device)
+            move = self.budget.norm.steepest(self.free(draws.normal(shape).to(device))) * length
         return self.project(self.x + self.budget.radius * move.to(self.x))
 
     def free(self, move: Tensor) -> Tensor:

@@ -64,15 +64,16 @@ def swap(target: Target, y: Tensor, substitutes: Tensor, swaps: int) -> Swapped:
     fooled. After HotFlip (Ebrahimi et al. 2018).
     """
     ids, weight = _require_ids(target, substitutes), table(target).weight.detach()
-    texts, left = ids.clone(), torch.arange(len(ids), device=ids.device)
+    texts, everyone = ids.clone(), torch.arange(len(ids), device=ids.device)
     with target.frozen():
+        left = everyone[~_answers_wrong(target, y, weight)]
         for _ in range(swaps):
             if len(left):
                 some, labels, options = _with(target, left, texts[left]), y[left], substitutes[ids[left]]
                 options = options.masked_fill((texts != ids)[left][..., None], NONE)
                 texts[left] = _best_swap(some, labels, weight, options)
                 left = left[~_answers_wrong(_with(target, left, texts[left]), y[left], weight)]
-        wrong = _answers_wrong(_with(target, torch.arange(len(ids), device=ids.device), texts), y, weight)
+        wrong = _answers_wrong(_with(target, everyone, texts), y, weight)
     return Swapped(texts, (texts != ids).sum(1), wrong)
 
 

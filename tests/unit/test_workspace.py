@@ -82,6 +82,11 @@ def test_the_norms_are_those_that_lipcert_knows() -> None:
     assert set(get_args(NormName)) == set(NORMS)
 
 
+def test_the_suites_of_this_repository_are_copies_of_the_templates() -> None:
+    for template in (ROOT / "lipcert/workspace/templates/attacks").glob("*.toml"):
+        assert (ROOT / "attacks" / template.name).read_bytes() == template.read_bytes()
+
+
 def test_the_smallest_workspace(tmp_path: Path) -> None:
     (tmp_path / "lipcert.toml").write_text("version = 1")
     assert load(tmp_path).suites == {}

@@ -38,6 +38,14 @@ def test_swaps_stay_within_the_substitutes_and_their_number() -> None:
     assert 0 < shares[0] <= shares[1] <= shares[2]
 
 
+def test_a_text_that_is_wrong_already_keeps_its_tokens() -> None:
+    network, ids = transformer()
+    target, x = embedding(network.eval(), ids)
+    found = swap(target, (target(x).argmax(1) + 1) % 4, nearest_tokens(target, 4), 2)
+    assert torch.equal(found.ids, ids)
+    assert bool(found.fooled.all())
+
+
 def test_one_swap_is_as_good_as_trying_all_of_them() -> None:
     network, ids = transformer()
     target, x = embedding(network.eval(), ids)

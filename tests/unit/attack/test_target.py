@@ -72,7 +72,7 @@ def test_a_source_that_is_not_there() -> None:
     network, ids = transformer()
     with pytest.raises(UsageError, match=r"'block.0'.\n.*blocks.0"):
         embedding(network, ids, source="block.0")
-    with pytest.raises(UsageError, match="no nn.Embedding modules"):
+    with pytest.raises(UsageError, match=r"no nn\.Embedding modules"):
         embedding(classifier(), torch.rand(2, 192))
     twice = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
     twice.append(twice[0])
@@ -90,7 +90,7 @@ def test_two_embeddings_of_the_ids_have_to_be_told_apart() -> None:
             return self.last((self.first(ids) + self.second(ids)).mean(1))
 
     ids = torch.randint(9, (2, 5))
-    with pytest.raises(UsageError, match="2 nn.Embedding modules look up the first input: first, second"):
+    with pytest.raises(UsageError, match=r"2 nn\.Embedding modules look up the first input: first, second"):
         embedding(Two(), ids)
     assert embedding(Two(), ids, source="second")[0].place == "second"
 
@@ -99,9 +99,8 @@ def test_embeddings_are_attacked_without_any_range() -> None:
     network, ids = transformer()
     target, x = embedding(network, ids)
     y = Target(network.eval())(ids).argmax(1)
-    threat = Plan(
-        TOKEN_RMS, plan("fgsm", eps=("1/20", "1/3")).eps, ("fgsm", "pgd", "apgd-dlr", "minimal"), plan("fgsm").effort
-    )
+    usual = plan("fgsm", eps=("1/20", "1/3"))
+    threat = Plan(TOKEN_RMS, usual.eps, ("fgsm", "pgd", "apgd-dlr", "minimal"), usual.effort)
     found = run(target, x, y, threat)
     assert found.robust_accuracy[1] < found.robust_accuracy[0]
     assert float(found.adversarial.abs().max()) > 1

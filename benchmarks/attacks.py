@@ -23,14 +23,14 @@ from torch import Tensor, nn
 import lipcert
 from benchmarks.published import FILES, NETWORKS
 from lipcert import architectures
-from lipcert.attack.budget import Budget, Effort
-from lipcert.attack.draws import Draws
-from lipcert.attack.embedding import embedding
-from lipcert.attack.gradient import pgd
-from lipcert.attack.harness import run
-from lipcert.attack.loss import cross_entropy
-from lipcert.attack.plan import Plan
-from lipcert.attack.target import Target
+from lipcert.attacks.budget import Budget, Effort
+from lipcert.attacks.draws import Draws
+from lipcert.attacks.embedding import embedding
+from lipcert.attacks.gradient import pgd
+from lipcert.attacks.harness import run
+from lipcert.attacks.loss import cross_entropy
+from lipcert.attacks.plan import Plan
+from lipcert.attacks.target import Target
 from lipcert.norms.norm import L2, LINF, TOKEN_RMS
 
 STEPS, BATCH = 40, 128

@@ -17,12 +17,12 @@ import pandas as pd
 import torch
 
 from benchmarks import deept
-from lipcert.attack import harness
-from lipcert.attack.budget import Effort
-from lipcert.attack.embedding import embedding
-from lipcert.attack.plan import Plan
-from lipcert.attack.run import Threat, attacked
-from lipcert.attack.session import Setup
+from lipcert.attacks import harness
+from lipcert.attacks.budget import Effort
+from lipcert.attacks.embedding import embedding
+from lipcert.attacks.plan import Plan
+from lipcert.attacks.run import Threat, attacked
+from lipcert.attacks.session import Setup
 from lipcert.bounds.certify import certify
 from lipcert.checkpoint.load import load
 from lipcert.norms.norm import NORMS, TOKEN_L2

@@ -17,6 +17,9 @@ from lipcert.errors import (
 )
 
 if TYPE_CHECKING:
+    from lipcert.attacks.api import attack
+    from lipcert.attacks.result import AttackResult
+    from lipcert.bounds.certify import Certified, certify
     from lipcert.bounds.engine import bound
     from lipcert.bounds.result import Bound, Status
     from lipcert.checkpoint.examples import Ids
@@ -31,8 +34,10 @@ __all__ = [
     "LINF",
     "TOKEN_L2",
     "TOKEN_RMS",
+    "AttackResult",
     "Bound",
     "Box",
+    "Certified",
     "Everywhere",
     "ExitCode",
     "GateError",
@@ -49,7 +54,9 @@ __all__ = [
     "ViolationError",
     "Vocabulary",
     "__version__",
+    "attack",
     "bound",
+    "certify",
     "load",
 ]
 
@@ -62,11 +69,15 @@ _LAZY = {
     "Norm": "lipcert.norms.norm",
     "Ids": "lipcert.checkpoint.examples",
     "Vocabulary": "lipcert.rules.domain",
+    "AttackResult": "lipcert.attacks.result",
     "Bound": "lipcert.bounds.result",
+    "Certified": "lipcert.bounds.certify",
     "Status": "lipcert.bounds.result",
     "Box": "lipcert.rules.domain",
     "Everywhere": "lipcert.rules.domain",
+    "attack": "lipcert.attacks.api",
     "bound": "lipcert.bounds.engine",
+    "certify": "lipcert.bounds.certify",
     "load": "lipcert.checkpoint.load",
 }
 

@@ -8,7 +8,13 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = ("py.typed", "store/schemas/certificate.schema.json", "workspace/templates/lipcert.toml")
+DATA = (
+    "py.typed",
+    "store/reproduce.py.txt",
+    *(f"store/schemas/{kind}.schema.json" for kind in ("attack", "certificate", "certify", "common", "result")),
+    "workspace/templates/lipcert.toml",
+    "workspace/templates/attacks/quick.toml",
+)
 
 
 def main() -> None:

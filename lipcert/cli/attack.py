@@ -45,7 +45,7 @@ def attack(
     trust_pickle: TrustPickle = False,
 ) -> None:
     """Attack a checkpoint, and certify the same examples."""
-    from lipcert.attack.run import attacked
+    from lipcert.attacks.run import attacked
     from lipcert.cli.show import progress
     from lipcert.cli.show_examples import show_run
     from lipcert.cli.threat import read_threat
@@ -78,7 +78,7 @@ def certify(
     trust_pickle: TrustPickle = False,
 ) -> None:
     """Prove for every example how far it can be moved."""
-    from lipcert.attack.run import certified
+    from lipcert.attacks.run import certified
     from lipcert.cli.show import progress
     from lipcert.cli.show_examples import show_run
     from lipcert.cli.threat import read_threat

@@ -11,7 +11,7 @@ from rich.text import Text
 from lipcert.cli.show import console
 
 if TYPE_CHECKING:
-    from lipcert.attack.run import Found
+    from lipcert.attacks.run import Found
 
 
 def show_run(found: "Found", *, as_json: bool) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lipcert.attack.plan import Plan
-    from lipcert.attack.run import Threat
+    from lipcert.attacks.plan import Plan
+    from lipcert.attacks.run import Threat
     from lipcert.rules.domain import Domain
     from lipcert.workspace.load import Workspace
     from lipcert.workspace.schema import Suite
@@ -18,8 +18,8 @@ def read_threat(
     trust_pickle: bool, out: Path | None, force: bool,
 ) -> "Threat":  # fmt: skip
     """The flags where they are given; else the default model's entry and the suite that the workspace names."""
-    from lipcert.attack.run import Threat
-    from lipcert.attack.session import Setup
+    from lipcert.attacks.run import Threat
+    from lipcert.attacks.session import Setup
     from lipcert.cli.options import shapes
     from lipcert.errors import UsageError
     from lipcert.store.atomic import require_free
@@ -72,7 +72,7 @@ def _suite(workspace: "Workspace | None", name: str, inside: bool) -> tuple[str,
 def _plan(
     suite: "Suite", eps: list[str], norm: str, attacks: list[str], steps: int | None, restarts: int | None
 ) -> "Plan":
-    from lipcert.attack.plan import Plan
+    from lipcert.attacks.plan import Plan
     from lipcert.errors import UsageError
     from lipcert.norms.norm import NORMS
     from lipcert.workspace.exact import parse_exact

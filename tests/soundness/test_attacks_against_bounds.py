@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 import lipcert
-from lipcert.attack.budget import Budget, Effort
-from lipcert.attack.draws import Draws
-from lipcert.attack.harness import run
-from lipcert.attack.minimal import nearest
-from lipcert.attack.plan import Plan
-from lipcert.attack.target import Target
+from lipcert.attacks.budget import Budget, Effort
+from lipcert.attacks.draws import Draws
+from lipcert.attacks.harness import run
+from lipcert.attacks.minimal import nearest
+from lipcert.attacks.plan import Plan
+from lipcert.attacks.target import Target
 from lipcert.norms.norm import L2, LINF, Norm
 
 ATTACKS = ("pgd", "apgd-ce", "apgd-dlr", "apgd-t", "minimal", "square")

@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lipcert.attack.budget import Budget, Effort
-from lipcert.attack.draws import Draws
-from lipcert.attack.target import Target
+from lipcert.attacks.budget import Budget, Effort
+from lipcert.attacks.draws import Draws
+from lipcert.attacks.target import Target
 
 
 def far(target: Target, x: Tensor, y: Tensor, budget: Budget, effort: Effort, generator: Draws) -> Tensor:

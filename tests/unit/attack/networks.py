@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from lipcert import architectures
-from lipcert.attack.budget import Effort
-from lipcert.attack.plan import Plan
+from lipcert.attacks.budget import Effort
+from lipcert.attacks.plan import Plan
 from lipcert.norms.norm import LINF, Norm
 
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lipcert.attack.budget import Budget, Effort
-from lipcert.attack.draws import Draws
-from lipcert.attack.loss import fooled
-from lipcert.attack.minimal import nearest
-from lipcert.attack.table import ATTACKS, NEAREST, find
-from lipcert.attack.target import Target
+from lipcert.attacks.budget import Budget, Effort
+from lipcert.attacks.draws import Draws
+from lipcert.attacks.loss import fooled
+from lipcert.attacks.minimal import nearest
+from lipcert.attacks.table import ATTACKS, NEAREST, find
+from lipcert.attacks.target import Target
 from lipcert.errors import InputError, UnsupportedError, UsageError
 from lipcert.norms.norm import L2, LINF, NORMS, TOKEN_L2, TOKEN_RMS, Norm
 from lipcert.workspace.schema import ATTACK_NAMES
@@ -140,7 +140,7 @@ def test_a_name_that_is_no_attack() -> None:
     with pytest.raises(UsageError, match="No module named 'nowhere'"):
         find("nowhere:attack")
     with pytest.raises(UsageError, match=r"no function nearst.\n.*nearest"):
-        find("lipcert.attack.minimal:nearst")
+        find("lipcert.attacks.minimal:nearst")
 
 
 def test_a_users_attack_is_found_from_the_working_directory(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,9 @@ from fractions import Fraction
 import pytest
 import torch
 
-from lipcert.attack.ball import Ball
-from lipcert.attack.budget import Budget, Effort
-from lipcert.attack.draws import Draws
+from lipcert.attacks.ball import Ball
+from lipcert.attacks.budget import Budget, Effort
+from lipcert.attacks.draws import Draws
 from lipcert.errors import InputError, UsageError
 from lipcert.norms.norm import L2, LINF, NORMS, TOKEN_L2, TOKEN_RMS
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lipcert.attack.flags import compared
-from lipcert.attack.harness import run
-from lipcert.attack.measure import FAILED, FOOLED, NOT_TRIED
-from lipcert.attack.target import Target
+from lipcert.attacks.flags import compared
+from lipcert.attacks.harness import run
+from lipcert.attacks.measure import FAILED, FOOLED, NOT_TRIED
+from lipcert.attacks.target import Target
 from tests.unit.attack.networks import classifier, images, plan
 
 TENTH, FIFTH = Fraction(1, 10), Fraction(1, 5)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from lipcert.attack.budget import Effort
-from lipcert.attack.harness import run
-from lipcert.attack.measure import FAILED, FOOLED, NOT_TRIED
-from lipcert.attack.plan import Plan
-from lipcert.attack.result import AttackResult, join
-from lipcert.attack.target import Target
+from lipcert.attacks.budget import Effort
+from lipcert.attacks.harness import run
+from lipcert.attacks.measure import FAILED, FOOLED, NOT_TRIED
+from lipcert.attacks.plan import Plan
+from lipcert.attacks.result import AttackResult, join
+from lipcert.attacks.target import Target
 from lipcert.errors import InputError, UnsupportedError, UsageError
 from lipcert.norms.norm import L2, LINF, NORMS, TOKEN_RMS
 from lipcert.workspace.schema import ATTACK_NAMES, Suite

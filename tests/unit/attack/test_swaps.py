@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
-from lipcert.attack.embedding import embedding
-from lipcert.attack.swaps import NONE, nearest_tokens, swap, swap_radius
+from lipcert.attacks.embedding import embedding
+from lipcert.attacks.swaps import NONE, nearest_tokens, swap, swap_radius
 from lipcert.errors import InputError, UnsupportedError, UsageError
 from lipcert.norms.norm import L2, TOKEN_L2, TOKEN_RMS
 from tests.unit.attack.networks import transformer

@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lipcert.attack.embedding import embedding
-from lipcert.attack.harness import run
-from lipcert.attack.loss import IGNORED, cross_entropy, dlr, fooled, margin, targeted_dlr
-from lipcert.attack.plan import Plan
-from lipcert.attack.target import Target
+from lipcert.attacks.embedding import embedding
+from lipcert.attacks.harness import run
+from lipcert.attacks.loss import IGNORED, cross_entropy, dlr, fooled, margin, targeted_dlr
+from lipcert.attacks.plan import Plan
+from lipcert.attacks.target import Target
 from lipcert.errors import InputError, UnsupportedError, UsageError
 from lipcert.norms.norm import TOKEN_L2, TOKEN_RMS
 from tests.unit.attack.networks import classifier, images, plan, transformer

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from lipcert.attack.budget import Effort
-from lipcert.attack.harness import run
-from lipcert.attack.plan import Plan
-from lipcert.attack.result import AttackResult
-from lipcert.attack.table import find
-from lipcert.attack.target import Target
-from lipcert.attack.zoo import INSTALL, ZOO
+from lipcert.attacks.budget import Effort
+from lipcert.attacks.harness import run
+from lipcert.attacks.plan import Plan
+from lipcert.attacks.result import AttackResult
+from lipcert.attacks.table import find
+from lipcert.attacks.target import Target
+from lipcert.attacks.zoo import INSTALL, ZOO
 from lipcert.errors import UnsupportedError, UsageError
 from lipcert.norms.norm import L2, LINF, NORMS, TOKEN_L2, Norm
 from tests.unit.attack.networks import plan

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from lipcert.attack.flags import Flag
-from lipcert.attack.part import Part
-from lipcert.attack.plan import Plan
-from lipcert.attack.result import AttackResult, join
-from lipcert.attack.table import find
-from lipcert.attack.target import Target
+from lipcert.attacks.flags import Flag
+from lipcert.attacks.part import Part
+from lipcert.attacks.plan import Plan
+from lipcert.attacks.result import AttackResult, join
+from lipcert.attacks.table import find
+from lipcert.attacks.target import Target
 from lipcert.errors import InputError, UnsupportedError
 
 

@@ -7,11 +7,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from lipcert.attack import harness
-from lipcert.attack.embedding import embedding
-from lipcert.attack.plan import Plan
-from lipcert.attack.result import AttackResult
-from lipcert.attack.target import Target
+from lipcert.attacks import harness
+from lipcert.attacks.embedding import embedding
+from lipcert.attacks.plan import Plan
+from lipcert.attacks.result import AttackResult
+from lipcert.attacks.target import Target
 from lipcert.checkpoint.examples import Ids, Shape
 from lipcert.checkpoint.load import load
 from lipcert.checkpoint.model import Model

@@ -11,12 +11,12 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from lipcert.attack.budget import Budget, Effort
-from lipcert.attack.draws import Draws
-from lipcert.attack.gradient import fgsm, pgd
-from lipcert.attack.loss import cross_entropy, fooled
-from lipcert.attack.measure import FAILED, FOOLED
-from lipcert.attack.target import Target
+from lipcert.attacks.budget import Budget, Effort
+from lipcert.attacks.draws import Draws
+from lipcert.attacks.gradient import fgsm, pgd
+from lipcert.attacks.loss import cross_entropy, fooled
+from lipcert.attacks.measure import FAILED, FOOLED
+from lipcert.attacks.target import Target
 from lipcert.errors import UnsupportedError
 
 BLACK_BOX = frozenset({"square", "torchattacks:Square"})

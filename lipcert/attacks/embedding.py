@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipcert.attack.target import Target
+from lipcert.attacks.target import Target
 from lipcert.errors import InputError, UnsupportedError, UsageError
 from lipcert.graph.source import EMBEDDING
 

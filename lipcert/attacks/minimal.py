@@ -12,11 +12,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from lipcert.attack.ball import Ball, shrunk, wide
-from lipcert.attack.budget import Budget, Effort
-from lipcert.attack.draws import Draws
-from lipcert.attack.loss import Loss, fooled, negative_margin
-from lipcert.attack.target import Target
+from lipcert.attacks.ball import Ball, shrunk, wide
+from lipcert.attacks.budget import Budget, Effort
+from lipcert.attacks.draws import Draws
+from lipcert.attacks.loss import Loss, fooled, negative_margin
+from lipcert.attacks.target import Target
 
 _FIRST, _LAST = 0.05, 0.001  # γ: by how much the radius shrinks or grows a step
 _BISECTIONS = 10

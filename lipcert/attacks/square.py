@@ -8,12 +8,12 @@ import math
 import torch
 from torch import Tensor
 
-from lipcert.attack.ball import Ball, wide
-from lipcert.attack.batch import Batch
-from lipcert.attack.budget import Budget, Effort
-from lipcert.attack.draws import Draws
-from lipcert.attack.loss import negative_margin
-from lipcert.attack.target import Target
+from lipcert.attacks.ball import Ball, wide
+from lipcert.attacks.batch import Batch
+from lipcert.attacks.budget import Budget, Effort
+from lipcert.attacks.draws import Draws
+from lipcert.attacks.loss import negative_margin
+from lipcert.attacks.target import Target
 from lipcert.errors import UnsupportedError
 
 _SHARE = 0.8  # of the entries, that the first windows cover

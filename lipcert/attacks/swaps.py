@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lipcert.attack.ball import wide
-from lipcert.attack.embedding import table
-from lipcert.attack.loss import fooled, negative_margin
-from lipcert.attack.target import Target
+from lipcert.attacks.ball import wide
+from lipcert.attacks.embedding import table
+from lipcert.attacks.loss import fooled, negative_margin
+from lipcert.attacks.target import Target
 from lipcert.errors import InputError, UsageError
 from lipcert.norms.norm import Norm
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from torch import Tensor
 
-from lipcert.attack.budget import Budget, Effort
+from lipcert.attacks.budget import Budget, Effort
 from lipcert.errors import UsageError
 from lipcert.norms.norm import NORMS, Norm
 from lipcert.workspace.schema import Suite

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lipcert.attack.ball import Ball
-from lipcert.attack.budget import Budget
-from lipcert.attack.draws import Draws
-from lipcert.attack.loss import fooled
-from lipcert.attack.target import Target
+from lipcert.attacks.ball import Ball
+from lipcert.attacks.budget import Budget
+from lipcert.attacks.draws import Draws
+from lipcert.attacks.loss import fooled
+from lipcert.attacks.target import Target
 
 
 @dataclass(frozen=True)

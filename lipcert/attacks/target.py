@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipcert.attack.loss import Loss
+from lipcert.attacks.loss import Loss
 from lipcert.errors import InputError, UnsupportedError, UsageError
 
 

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lipcert.attack.ball import Ball, wide
-from lipcert.attack.budget import Budget, Effort
-from lipcert.attack.draws import Draws
-from lipcert.attack.target import Target
+from lipcert.attacks.ball import Ball, wide
+from lipcert.attacks.budget import Budget, Effort
+from lipcert.attacks.draws import Draws
+from lipcert.attacks.target import Target
 from lipcert.errors import UnsupportedError, UsageError
 
 INSTALL = "pip install --no-deps torchattacks==3.5.1"

@@ -10,12 +10,12 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from lipcert.attack.ball import Ball, wide
-from lipcert.attack.batch import Batch
-from lipcert.attack.budget import Budget, Effort
-from lipcert.attack.draws import Draws
-from lipcert.attack.loss import Loss, targeted_dlr
-from lipcert.attack.target import Target
+from lipcert.attacks.ball import Ball, wide
+from lipcert.attacks.batch import Batch
+from lipcert.attacks.budget import Budget, Effort
+from lipcert.attacks.draws import Draws
+from lipcert.attacks.loss import Loss, targeted_dlr
+from lipcert.attacks.target import Target
 from lipcert.errors import UnsupportedError
 
 _KEPT = 0.25  # of the move before: 1 - α of the paper

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lipcert.attack.apgd import apgd, apgd_targeted
-from lipcert.attack.budget import Budget, Effort
-from lipcert.attack.draws import Draws
-from lipcert.attack.gradient import fgsm, pgd
-from lipcert.attack.loss import cross_entropy, dlr
-from lipcert.attack.minimal import minimal
-from lipcert.attack.square import square
-from lipcert.attack.target import Target
-from lipcert.attack.zoo import require_known, zoo
+from lipcert.attacks.apgd import apgd, apgd_targeted
+from lipcert.attacks.budget import Budget, Effort
+from lipcert.attacks.draws import Draws
+from lipcert.attacks.gradient import fgsm, pgd
+from lipcert.attacks.loss import cross_entropy, dlr
+from lipcert.attacks.minimal import minimal
+from lipcert.attacks.square import square
+from lipcert.attacks.target import Target
+from lipcert.attacks.zoo import require_known, zoo
 from lipcert.errors import InputError, UsageError
 
 Attack = Callable[[Target, Tensor, Tensor, Budget, Effort, Draws], Tensor]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lipcert.attack.flags import Flag, compared
-from lipcert.attack.measure import ACCEPTED, FAILED, FOOLED, REASONS, REJECTED
+from lipcert.attacks.flags import Flag, compared
+from lipcert.attacks.measure import ACCEPTED, FAILED, FOOLED, REASONS, REJECTED
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lipcert.attack.ball import Ball
-from lipcert.attack.budget import Budget
-from lipcert.attack.loss import fooled, margin
-from lipcert.attack.target import Target
+from lipcert.attacks.ball import Ball
+from lipcert.attacks.budget import Budget
+from lipcert.attacks.loss import fooled, margin
+from lipcert.attacks.target import Target
 
 NOT_TRIED, FAILED, FOOLED, REJECTED = range(4)
 """What an attack at an eps did to an example. Not tried: wrong to begin with, or fooled before."""

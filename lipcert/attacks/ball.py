@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from lipcert.attack.budget import Budget
-from lipcert.attack.draws import Draws
+from lipcert.attacks.budget import Budget
+from lipcert.attacks.draws import Draws
 from lipcert.norms.norm import Norm
 
 

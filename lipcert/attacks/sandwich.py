@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipcert.attack.result import AttackResult
+from lipcert.attacks.result import AttackResult
 from lipcert.bounds.certify import Certified
 from lipcert.errors import ViolationError
 from lipcert.store.table import Column, Row

@@ -5,12 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-from lipcert.attack.ball import Ball
-from lipcert.attack.batch import Batch
-from lipcert.attack.budget import Budget, Effort
-from lipcert.attack.draws import Draws
-from lipcert.attack.loss import cross_entropy
-from lipcert.attack.target import Target
+from lipcert.attacks.ball import Ball
+from lipcert.attacks.batch import Batch
+from lipcert.attacks.budget import Budget, Effort
+from lipcert.attacks.draws import Draws
+from lipcert.attacks.loss import cross_entropy
+from lipcert.attacks.target import Target
 
 
 def fgsm(target: Target, x: Tensor, y: Tensor, budget: Budget, effort: Effort, generator: Draws) -> Tensor:

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipcert.attack.measure import FOOLED
-from lipcert.attack.plan import Plan
-from lipcert.attack.result import AttackResult, join
-from lipcert.attack.sandwich import COLUMNS, require_sandwich, rows
-from lipcert.attack.session import Session, Setup, attack_rows, open_session
+from lipcert.attacks.measure import FOOLED
+from lipcert.attacks.plan import Plan
+from lipcert.attacks.result import AttackResult, join
+from lipcert.attacks.sandwich import COLUMNS, require_sandwich, rows
+from lipcert.attacks.session import Session, Setup, attack_rows, open_session
 from lipcert.bounds.certify import Certified
 from lipcert.bounds.certify import certify as certify_examples
 from lipcert.certificate.document import hashes

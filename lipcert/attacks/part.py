@@ -7,14 +7,14 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from lipcert.attack.draws import Draws
-from lipcert.attack.flags import Flag, probe
-from lipcert.attack.loss import IGNORED, fooled, margin
-from lipcert.attack.measure import FAILED, FOOLED, NOT_TRIED, Verdict, judge
-from lipcert.attack.plan import Plan
-from lipcert.attack.result import AttackResult, Attempt, outcomes, rejections
-from lipcert.attack.table import NEAREST, Attack
-from lipcert.attack.target import Target
+from lipcert.attacks.draws import Draws
+from lipcert.attacks.flags import Flag, probe
+from lipcert.attacks.loss import IGNORED, fooled, margin
+from lipcert.attacks.measure import FAILED, FOOLED, NOT_TRIED, Verdict, judge
+from lipcert.attacks.plan import Plan
+from lipcert.attacks.result import AttackResult, Attempt, outcomes, rejections
+from lipcert.attacks.table import NEAREST, Attack
+from lipcert.attacks.target import Target
 from lipcert.errors import InputError, UnsupportedError
 
 _PROBED = 32

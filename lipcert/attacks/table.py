@@ -1,14 +1,12 @@
 """The attacks by name, and how a name finds its function."""
 
-import importlib
-import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
-from pathlib import Path
 
 from torch import Tensor
 
+from lipcert import named
 from lipcert.attacks.apgd import apgd, apgd_targeted
 from lipcert.attacks.budget import Budget, Effort
 from lipcert.attacks.draws import Draws
@@ -18,7 +16,7 @@ from lipcert.attacks.minimal import minimal
 from lipcert.attacks.square import square
 from lipcert.attacks.target import Target
 from lipcert.attacks.zoo import require_known, zoo
-from lipcert.errors import InputError, UsageError
+from lipcert.errors import UsageError
 
 Attack = Callable[[Target, Tensor, Tensor, Budget, Effort, Draws], Tensor]
 """(target, x, y, budget, effort, generator) → x', a row for each row of x. Nothing that it returns is trusted."""
@@ -55,26 +53,5 @@ def find(name: str) -> Attack:
     if place == _ZOO:
         require_known(function)
         return partial(zoo, function)
-    return _imported(place, function)
-
-
-def _imported(place: str, function: str) -> Attack:
-    """A user's function, looked for from the working directory too."""
-    before = list(sys.path)
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        raise UsageError(f"attack {place}:{function}: {error}", hint=f"It is looked for from {Path.cwd()}.") from error
-    except Exception as error:
-        raise InputError(f"attack {place}:{function}: importing it raised {type(error).__name__}: {error}") from error
-    finally:
-        sys.path[:] = before
-    attack = getattr(module, function, None)
-    if not callable(attack):
-        near = get_close_matches(function, [key for key, value in vars(module).items() if callable(value)])
-        raise UsageError(
-            f"{place} has no function {function}.",
-            hint=f"Did you mean {near[0]}?" if near else "Define it: (target, x, y, budget, effort, generator) -> x'.",
-        )
-    return attack  # type: ignore[no-any-return]  # what it returns is measured again
+    attack: Attack = named.find(name, f"attack {name}", "Define it: (target, x, y, budget, effort, generator) -> x'.")
+    return attack  # what it returns is measured again

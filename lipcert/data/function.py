@@ -1,13 +1,8 @@
 """`--data package.module:function`: the user's own code that returns the examples; naming it executes it."""
 
 import hashlib
-import importlib
-import importlib.util
 import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,7 +12,8 @@ from numpy.typing import NDArray
 from lipcert.checkpoint.hashing import tensor_sha256
 from lipcert.data.arrays import from_code
 from lipcert.data.dataset import Dataset, checked, integers
-from lipcert.errors import InputError, UsageError
+from lipcert.errors import InputError
+from lipcert.named import find, importable_from_here
 
 _SPEC = re.compile(r"([^:]+\.py|\w+(?:\.\w+)*):(\w+)")
 _RETURN = "It is called without arguments and returns (inputs, labels): arrays, or a list of texts and labels."
@@ -50,46 +46,15 @@ def _texts(texts: list[str], labels: NDArray[np.int64], spec: str, limit: int | 
 
 
 def _called(spec: str) -> tuple[Any, Any]:
-    function = _find(spec)
-    try:
-        result = function()
-    except Exception as error:
-        raise InputError(f"--data {spec} raised {type(error).__name__}: {error}", hint=_RETURN) from error
+    with importable_from_here():
+        function = find(spec, f"--data {spec}", _RETURN)
+        try:
+            result = function()
+        except Exception as error:
+            raise InputError(f"--data {spec} raised {type(error).__name__}: {error}", hint=_RETURN) from error
     if not isinstance(result, tuple) or len(result) != 2:
         raise InputError(f"--data {spec} returned {type(result).__name__}, no pair", hint=_RETURN)
     return result
-
-
-def _find(spec: str) -> Callable[[], Any]:
-    place, _, name = spec.rpartition(":")
-    before = list(sys.path)
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-    except (FileNotFoundError, ModuleNotFoundError) as error:
-        raise UsageError(f"--data {spec}: {error}", hint=f"It is looked for from {Path.cwd()}.") from error
-    except Exception as error:
-        raise InputError(f"--data {spec}: importing it raised {type(error).__name__}: {error}") from error
-    finally:
-        sys.path[:] = before
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise UsageError(f"--data {spec}: {place} has no function {name}", hint=_RETURN)
-    found: Callable[[], Any] = function
-    return found
-
-
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    sys.path.insert(0, str(path.resolve().parent))
-    spec = importlib.util.spec_from_file_location(f"_data_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def _array(values: Any, spec: str) -> NDArray[Any]:

@@ -40,7 +40,7 @@ def find(spec: str, where: str, hint: str) -> Callable[..., Any]:
     known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
     near = get_close_matches(name, known, n=1) or known[:5]
     raise UsageError(
-        f"{where}: {module.__name__} has no function {name}", hint=f"Did you mean {', '.join(near)}?" if near else hint
+        f"{where}: {module.__name__} has no function {name}.", hint=f"Did you mean {', '.join(near)}?" if near else hint
     )
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lipcert.attacks.keep import from_json
 from lipcert.attacks.measure import FOOLED
 from lipcert.attacks.plan import Plan
 from lipcert.attacks.result import AttackResult, join
@@ -24,6 +26,7 @@ from lipcert.checkpoint.examples import Ids, Shape
 from lipcert.errors import UnsupportedError
 from lipcert.rules.domain import Domain
 from lipcert.shard.map import map_items
+from lipcert.store.parts import Resumable
 from lipcert.store.run import RunKind, write_run
 from lipcert.store.schema import SCHEMA_VERSION
 from lipcert.store.table import Row
@@ -71,12 +74,7 @@ def attacked(
     Raises ViolationError where an attack succeeds within a certified radius.
     """
     started, session = time.monotonic(), open_session(threat.setup)
-    numbers = list(range(len(session.y)))
-    chunks = [numbers[start : start + batch] for start in range(0, len(numbers), batch)]
-    attack = partial(attack_rows, threat.setup, threat.plan, seed, batch)
-    say("attacking", 0, len(chunks))
-    shards = map_items(attack, chunks, workers=workers, ray=ray, progress=lambda done, of: say("attacking", done, of))
-    found = join([result for _, result in shards])
+    found = join([from_json(kept) for kept in _shards(threat, session, seed, batch, workers, ray, say)])
     certificate, why = _certificate(threat, session, seconds, say)
     if certificate is not None:
         network = _network(threat.setup, session)
@@ -85,6 +83,36 @@ def attacked(
     table = rows(found, certificate, session.y, found.prediction)
     document = _document(threat, session, seed, found, certificate, time.monotonic() - started, found.right)
     return _written(threat, Found("attack", document, table, why))
+
+
+def _shards(
+    threat: Threat, session: Session, seed: int, batch: int, workers: int, ray: str | None, say: Say
+) -> list[dict[str, Any]]:
+    """The results of the examples, so many at once; where results are written, each is kept, and not done again."""
+    numbers = list(range(len(session.y)))
+    chunks = [numbers[start : start + batch] for start in range(0, len(numbers), batch)]
+    attack = partial(attack_rows, threat.setup, threat.plan, seed, batch)
+    say("attacking", 0, len(chunks))
+    with ExitStack() as stack:
+        kept = stack.enter_context(_kept(threat, session, seed, batch)) if threat.out is not None else None
+        results = map_items(
+            attack, chunks, workers=workers, ray=ray, kept=kept, progress=lambda done, of: say("attacking", done, of)
+        )
+        return [result for _, result in results]
+
+
+def _kept(threat: Threat, session: Session, seed: int, batch: int) -> Resumable:
+    """The folder `parts`, with all that a result depends on."""
+    assert threat.out is not None
+    assert session.model.module is not None
+    plan, setup = threat.plan, threat.setup
+    header = {
+        "weights": hashes(session.model.module.state_dict()), "data": session.dataset.sha256, "limit": setup.limit,
+        "source": session.target.place or "input", "output": setup.output, "seed": seed, "batch": batch,
+        "norm": plan.norm.name, "eps": [str(eps) for eps in plan.eps], "attacks": list(plan.attacks),
+        "effort": vars(plan.effort), "range": [plan.low, plan.high],
+    }  # fmt: skip
+    return Resumable(threat.out / "parts", header)
 
 
 def certified(threat: Threat, *, seconds: float, say: Say) -> Found:

@@ -3,20 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lipcert.attacks import harness
 from lipcert.attacks.embedding import embedding
+from lipcert.attacks.keep import to_json
 from lipcert.attacks.plan import Plan
-from lipcert.attacks.result import AttackResult
 from lipcert.attacks.target import Target
 from lipcert.checkpoint.examples import Ids, Shape
 from lipcert.checkpoint.load import load
 from lipcert.checkpoint.model import Model
 from lipcert.data.dataset import Dataset, fit
+from lipcert.data.encode import encode
 from lipcert.data.read import read
+from lipcert.data.tokenizer import tokenizer
 from lipcert.errors import InputError, UnsupportedError
 
 
@@ -33,6 +36,7 @@ class Setup:
     inside: bool
     output: str
     limit: int | None
+    tokenizer: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,8 @@ def open_session(setup: Setup) -> Session:
             f"{setup.path} is an exported program, made for a batch of one.",
             hint="Attack the module it was exported from: a state dict with --arch.",
         )
-    dataset = read(setup.data, limit=setup.limit)
     example = model.example_inputs[0]
+    dataset = _dataset(setup, example)
     problem = fit(dataset, tuple(example.shape[1:]))
     if problem:
         raise InputError(
@@ -73,9 +77,16 @@ def open_session(setup: Setup) -> Session:
     return Session(model, dataset, target, inputs, x, y)
 
 
-def attack_rows(setup: Setup, plan: Plan, seed: int, batch: int, rows: Sequence[int]) -> AttackResult:
-    """The harness on some examples of a session, by their numbers."""
+def _dataset(setup: Setup, example: Tensor) -> Dataset:
+    """The data, text as token ids of the length that the network takes."""
+    dataset = read(setup.data, limit=setup.limit)
+    return encode(dataset, tokenizer(setup.tokenizer), example.shape[-1]) if setup.tokenizer else dataset
+
+
+def attack_rows(setup: Setup, plan: Plan, seed: int, batch: int, rows: Sequence[int]) -> dict[str, Any]:
+    """The harness on some examples of a session, by their numbers; as JSON, so that it can be kept."""
     session = open_session(setup)
     chosen = torch.tensor(list(rows))
     target = session.target.select(chosen)
-    return harness.run(target, session.x[chosen], session.y[chosen], plan, seed=seed, batch=batch, examples=chosen)
+    x, y = session.x[chosen], session.y[chosen]
+    return to_json(harness.run(target, x, y, plan, seed=seed, batch=batch, examples=chosen))

@@ -10,6 +10,9 @@ from lipcert.cli.options import Arch, Checkpoint, Input, Source, TrustPickle
 Data = Annotated[
     str, typer.Option(help="Examples with labels: .npz, images, MNIST, CIFAR-10, lines of text, file.py:function.")
 ]
+TokenizerFile = Annotated[
+    str, typer.Option("--tokenizer", help="For text: a vocabulary, a token a line; chars:FILE; or tokenizer.json.")
+]
 Suite = Annotated[str, typer.Option(help="A threat model: attacks/NAME.toml. [default: the first of lipcert.toml]")]
 Eps = Annotated[list[str], typer.Option("--eps", help="Budgets in place of the suite's, such as 0.1 or 8/255.")]
 NormName = Annotated[str, typer.Option(help="In place of the suite's: l2, linf, token-l2 or token-rms.")]
@@ -22,6 +25,7 @@ Domain = Annotated[str, typer.Option(help="Of the certificate. [default: the sui
 def attack(
     path: Checkpoint = None,
     data: Data = "",
+    tokenizer: TokenizerFile = "",
     suite: Suite = "",
     eps: Eps = [],  # noqa: B006 - typer copies it
     norm: NormName = "",
@@ -48,12 +52,13 @@ def attack(
     from lipcert.attacks.run import attacked
     from lipcert.cli.show import progress
     from lipcert.cli.show_examples import show_run
-    from lipcert.cli.threat import read_threat
+    from lipcert.cli.threat import Flags, read_threat
 
-    threat = read_threat(
-        path, data, suite, eps, norm, attacks, steps, restarts, arch, inputs, source, output, domain, limit,
-        trust_pickle, out, force,
+    flags = Flags(
+        path, data, tokenizer, suite, eps, norm, arch, inputs, source, output, domain, limit, trust_pickle, out, force,
+        attacks, steps, restarts,
     )  # fmt: skip
+    threat = read_threat(flags)
     with progress() as say:
         found = attacked(threat, seconds=seconds, seed=seed, batch=batch, workers=workers, ray=ray or None, say=say)
     show_run(found, as_json=as_json)
@@ -62,6 +67,7 @@ def attack(
 def certify(
     path: Checkpoint = None,
     data: Data = "",
+    tokenizer: TokenizerFile = "",
     suite: Suite = "",
     eps: Eps = [],  # noqa: B006 - typer copies it
     norm: NormName = "",
@@ -81,12 +87,12 @@ def certify(
     from lipcert.attacks.run import certified
     from lipcert.cli.show import progress
     from lipcert.cli.show_examples import show_run
-    from lipcert.cli.threat import read_threat
+    from lipcert.cli.threat import Flags, read_threat
 
-    threat = read_threat(
-        path, data, suite, eps, norm, [], None, None, arch, inputs, source, output, domain, limit, trust_pickle, out,
-        force,
-    )  # fmt: skip
+    flags = Flags(
+        path, data, tokenizer, suite, eps, norm, arch, inputs, source, output, domain, limit, trust_pickle, out, force
+    )
+    threat = read_threat(flags)
     with progress() as say:
         found = certified(threat, seconds=seconds, say=say)
     show_run(found, as_json=as_json)

@@ -1,6 +1,6 @@
 """What `lipcert attack` and `lipcert certify` are asked for, from flags, lipcert.toml and attacks/."""
 
-from fractions import Fraction
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,31 @@ if TYPE_CHECKING:
     from lipcert.workspace.schema import Suite
 
 
-def read_threat(
-    path: Path | None, data: str, suite: str, eps: list[str], norm: str, attacks: list[str], steps: int | None,
-    restarts: int | None, arch: str, inputs: list[str], source: str, output: str, domain: str, limit: int | None,
-    trust_pickle: bool, out: Path | None, force: bool,
-) -> "Threat":  # fmt: skip
+@dataclass(frozen=True)
+class Flags:
+    """What both commands take, as it is typed; empty and None where it is left out."""
+
+    path: Path | None
+    data: str
+    tokenizer: str
+    suite: str
+    eps: list[str]
+    norm: str
+    arch: str
+    inputs: list[str]
+    source: str
+    output: str
+    domain: str
+    limit: int | None
+    trust_pickle: bool
+    out: Path | None
+    force: bool
+    attacks: list[str] = field(default_factory=list)
+    steps: int | None = None
+    restarts: int | None = None
+
+
+def read_threat(flags: Flags) -> "Threat":
     """The flags where they are given; else the default model's entry and the suite that the workspace names."""
     from lipcert.attacks.run import Threat
     from lipcert.attacks.session import Setup
@@ -26,26 +46,32 @@ def read_threat(
     from lipcert.workspace.load import SETTINGS_FILE, load
 
     workspace = load(Path()) if Path(SETTINGS_FILE).is_file() else None
-    if path is None:
-        if workspace is None or workspace.settings.default_model is None:
-            raise UsageError("no checkpoint is given.", hint="Name one, or set default_model in lipcert.toml.")
-        entry = workspace.settings.models[workspace.settings.default_model]
-        path, arch, inputs = workspace.path_of(entry), arch or entry.arch or "", inputs or entry.inputs
-        source, output, data = source or entry.source, output or entry.output, data or entry.data
-    if not data:
-        raise UsageError(
-            "no data are given.", hint="Name examples with labels: --data mnist.npz, or data in lipcert.toml."
-        )
-    name, found = _suite(workspace, suite, bool(source))
-    plan = _plan(found, eps, norm, attacks, steps, restarts)
-    inside = found.space == "embedding" or bool(source)
-    if out is not None:
+    flags = _completed(flags, workspace) if flags.path is None else flags
+    if not flags.data:
+        raise UsageError("no data are given.", hint="Name some: --data mnist.npz, or data = ... in lipcert.toml.")
+    name, suite = _suite(workspace, flags.suite, bool(flags.source))
+    plan, inside = _plan(suite, flags), suite.space == "embedding" or bool(flags.source)
+    if flags.out is not None:
         for kind in ("attack", "certify"):
-            require_free(out / f"{kind}.json", overwrite=force)
+            require_free(flags.out / f"{kind}.json", overwrite=flags.force)
     setup = Setup(
-        str(path), data, arch or None, tuple(shapes(inputs) or ()), trust_pickle, source, inside, output, limit
-    )
-    return Threat(setup, plan, name, _domain(domain, plan, inside), out, force)
+        str(flags.path), flags.data, flags.arch or None, tuple(shapes(flags.inputs) or ()), flags.trust_pickle,
+        flags.source, inside, flags.output, flags.limit, flags.tokenizer,
+    )  # fmt: skip
+    return Threat(setup, plan, name, _domain(flags.domain, plan, inside), flags.out, flags.force)
+
+
+def _completed(flags: Flags, workspace: "Workspace | None") -> Flags:
+    """With the entry of the workspace's default model."""
+    from lipcert.errors import UsageError
+
+    if workspace is None or workspace.settings.default_model is None:
+        raise UsageError("no checkpoint is given.", hint="Name one, or set default_model in lipcert.toml.")
+    entry = workspace.settings.models[workspace.settings.default_model]
+    return replace(
+        flags, path=workspace.path_of(entry), arch=flags.arch or entry.arch or "", inputs=flags.inputs or entry.inputs,
+        source=flags.source or entry.source, output=flags.output or entry.output, data=flags.data or entry.data,
+    )  # fmt: skip
 
 
 def _suite(workspace: "Workspace | None", name: str, inside: bool) -> tuple[str, "Suite"]:
@@ -69,35 +95,24 @@ def _suite(workspace: "Workspace | None", name: str, inside: bool) -> tuple[str,
     return "flags", Suite.model_validate(plain)
 
 
-def _plan(
-    suite: "Suite", eps: list[str], norm: str, attacks: list[str], steps: int | None, restarts: int | None
-) -> "Plan":
+def _plan(suite: "Suite", flags: Flags) -> "Plan":
     from lipcert.attacks.plan import Plan
     from lipcert.errors import UsageError
     from lipcert.norms.norm import NORMS
     from lipcert.workspace.exact import parse_exact
 
-    if norm and norm not in NORMS:
-        raise UsageError(f"there is no norm {norm!r}.", hint=f"Choose one of {', '.join(NORMS)}.")
+    if flags.norm and flags.norm not in NORMS:
+        raise UsageError(f"there is no norm {flags.norm!r}.", hint=f"Choose one of {', '.join(NORMS)}.")
     try:
-        budgets = [parse_exact(text) for text in eps]
+        budgets = [parse_exact(text) for text in flags.eps]
     except ValueError as error:
         raise UsageError(f"--eps: {error}", hint="Write 0.1 or 8/255.") from error
     if any(budget <= 0 for budget in budgets):
-        raise UsageError(f"--eps {' '.join(eps)}: a budget has to be above 0.", hint="Write 0.1 or 8/255.")
-    changed = {
-        key: value
-        for key, value in {"norm": norm, "attacks": attacks, "steps": steps, "restarts": restarts}.items()
-        if value
-    }
+        raise UsageError(f"--eps {' '.join(flags.eps)}: a budget has to be above 0.", hint="Write 0.1 or 8/255.")
+    given = {"norm": flags.norm, "attacks": flags.attacks, "steps": flags.steps, "restarts": flags.restarts}
+    changed = {key: value for key, value in given.items() if value}
     plan = Plan.of(suite.model_copy(update=changed))
-    return plan if not budgets else _with_eps(plan, budgets)
-
-
-def _with_eps(plan: "Plan", budgets: list[Fraction]) -> "Plan":
-    from dataclasses import replace
-
-    return replace(plan, eps=tuple(budgets))
+    return replace(plan, eps=tuple(budgets)) if budgets else plan
 
 
 def _domain(text: str, plan: "Plan", inside: bool) -> "Domain":

@@ -5,8 +5,10 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lipcert.bounds.margins import Margins, Row
 from lipcert.cli.main import main
 from lipcert.errors import ExitCode
 
@@ -79,3 +81,33 @@ def test_bad_flags_are_refused(
 ) -> None:
     assert run(monkeypatch, "attack", *flags, "--limit", "5") == code
     assert words in capsys.readouterr().err
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("attack", "--eps", "0.1", "--limit", "20", "--steps", "3", "--batch", "8", "--seconds", "0.1")
+    assert run(monkeypatch, *arguments, "--out", "whole") == ExitCode.OK
+    assert len(list((workspace / "whole/parts").glob("part-*.json"))) == 3
+    shutil.copytree(workspace / "whole/parts", workspace / "again/parts", ignore=shutil.ignore_patterns("part-00001*"))
+    assert run(monkeypatch, *arguments, "--out", "again") == ExitCode.OK
+    assert (workspace / "again/attack.csv").read_bytes() == (workspace / "whole/attack.csv").read_bytes()
+    capsys.readouterr()
+    assert run(monkeypatch, *arguments, "--seed", "1", "--out", "again", "--force") == ExitCode.OUTPUT
+    assert "seed" in capsys.readouterr().err
+
+
+def test_an_attack_within_a_certified_radius_stops_the_program_and_is_written_down(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def too_small(self: Margins, label: int, classes: int) -> Row:
+        return np.full(classes, 1e-3)
+
+    monkeypatch.setattr(Margins, "against", too_small)
+    arguments = ("attack", "--eps", "0.3", "--limit", "20", "--seconds", "0.1", "--out", "found")
+    assert run(monkeypatch, *arguments) == ExitCode.VIOLATED
+    assert "another class" in capsys.readouterr().err
+    assert {path.name for path in (workspace / "found/violation").iterdir()} == {
+        "inputs.safetensors", "reproduce.py", "violation.json",
+    }  # fmt: skip
+    assert not (workspace / "found/attack.json").exists()

@@ -12,7 +12,10 @@ LipcertError
 """
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ExitCode(IntEnum):
@@ -58,7 +61,23 @@ class UnsupportedError(LipcertError):
 
 
 class ViolationError(LipcertError):
+    """points: two inputs, each with a batch of one, that show it, where there are such; bound, norm: what they beat."""
+
     exit_code = ExitCode.VIOLATED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        points: "tuple[Tensor, Tensor] | None" = None,
+        bound: float = 0.0,
+        norm: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.points = points
+        self.bound = bound
+        self.norm = norm
 
 
 class RejectedError(LipcertError):

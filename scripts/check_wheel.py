@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = (
     "py.typed",
     "store/reproduce.py.txt",
+    "store/reproduce_ratio.py.txt",
     *(f"store/schemas/{kind}.schema.json" for kind in ("attack", "certificate", "certify", "common", "result")),
     "workspace/templates/lipcert.toml",
     "workspace/templates/attacks/quick.toml",

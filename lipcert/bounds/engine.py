@@ -75,7 +75,7 @@ def bound_graph(
     started = time.monotonic()
     run = prove_graph(graph, norm, domain, seconds, progress)
     measured = _measure(graph, norm, domain, seconds, seed, progress)
-    _require_above(run.upper, measured)
+    _require_above(run.upper, measured, norm)
     claim = Claim(
         norm.name, str(domain), graph.source, output, graph.nodes[graph.source].shape, asked(graph),
         through(graph, norm.name),
@@ -111,7 +111,7 @@ def _needed(key: str, graph: Graph, used: Sequence[Step]) -> bool:
     return key.partition(", ")[0] in {*graph.nodes, *(key_of(step.region, step.method) for step in used)}
 
 
-def _require_above(upper: arb, measured: Measured) -> None:
+def _require_above(upper: arb, measured: Measured, norm: Norm) -> None:
     """A measured ratio above the proved bound, beyond rounding in float64, is a bug in lipcert.
 
     What cancels inside a network leaves rounding behind that its outputs do not tell of: hence the absolute part.
@@ -120,6 +120,9 @@ def _require_above(upper: arb, measured: Measured) -> None:
         raise ViolationError(
             f"a measured ratio, {measured.ratio!r}, is above the bound that was proved, {ball.up(upper)!r}.",
             hint="This is a bug in lipcert; please report it with the checkpoint and this message.",
+            points=(measured.x, measured.x_prime),
+            bound=ball.up(upper),
+            norm=norm.name,
         )
 
 

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from lipcert.cli.options import Arch, Checkpoint, Input, Source, TrustPickle, read_domain, read_model
+
+if TYPE_CHECKING:
+    from lipcert.errors import ViolationError
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def bound(
     """Prove a Lipschitz bound, layer by layer and of the whole."""
     from lipcert.bounds.engine import bound as prove_bound
     from lipcert.cli.show import progress, show_bound
+    from lipcert.errors import ViolationError
     from lipcert.store.atomic import require_free, write_json
 
     request = _request(path, Request(path or Path(), arch, inputs, norm, domain, radius, source, output))
@@ -64,15 +68,34 @@ def bound(
     model = read_model(request.path, request.arch, request.inputs, trust_pickle)
     network = model.module if model.module is not None else model.program
     assert network is not None  # a Model is one or the other
-    with progress() as say:
-        result = prove_bound(
-            network, model.example_inputs, norm=request.norm or None,
-            domain=read_domain(request.domain, request.radius) if request.domain or request.radius else None,
-            source=request.source, output=request.output, seconds=seconds, seed=seed, progress=say,
-        )  # fmt: skip
+    try:
+        with progress() as say:
+            result = prove_bound(
+                network, model.example_inputs, norm=request.norm or None,
+                domain=read_domain(request.domain, request.radius) if request.domain or request.radius else None,
+                source=request.source, output=request.output, seconds=seconds, seed=seed, progress=say,
+            )  # fmt: skip
+    except ViolationError as error:
+        raise _written(error, request) from error
     if certificate is not None:
         write_json(certificate, result.certificate, overwrite=force)
     show_bound(result, request.path, certificate, as_json=as_json)
+
+
+def _written(error: "ViolationError", request: Request) -> "ViolationError":
+    """The violation, with a folder that shows it."""
+    from lipcert.errors import ViolationError
+    from lipcert.store.violation import Network, write_ratio
+
+    if error.points is None:
+        return error
+    network = Network(request.path, {}, request.arch, request.inputs, None, request.output)
+    place = write_ratio(
+        Path("reports/violation"), *error.points, bound=error.bound, norm=error.norm, network=network,
+        source=request.source, message=error.message,
+    )  # fmt: skip
+    hint = f"This is a bug in lipcert: report {place}, which holds both points and a script that shows it."
+    return ViolationError(error.message, hint=hint)
 
 
 def _request(path: Path | None, given: Request) -> Request:

@@ -67,18 +67,48 @@ def write_violation(
     return place
 
 
+def write_ratio(
+    folder: Path,
+    x: "Tensor",
+    found: "Tensor",
+    *,
+    bound: float,
+    norm: str,
+    network: Network,
+    source: str,
+    message: str,
+) -> Path:
+    """The same for two points that are torn further apart than a bound allows. source: as --source takes it."""
+    from safetensors.torch import save
+
+    place = _new(folder)
+    tensors = {"x": x.detach().contiguous().clone(), "found": found.detach().contiguous().clone()}
+    claim = {**_network(network), "message": message, "norm": norm, "bound": bound, "source": source}
+    write_bytes(place / INPUTS, save(tensors))
+    write_json(place / CLAIM, claim)
+    script = files("lipcert.store").joinpath("reproduce_ratio.py.txt").read_text(encoding="utf-8")
+    write_text(place / SCRIPT, script)
+    return place
+
+
 def _claim(eps: Fraction, norm: str, network: Network, seed: int, message: str) -> dict[str, Any]:
     return {
-        "version": VERSION,
+        **_network(network),
         "message": message,
         "eps": str(eps),
         "norm": norm,
         "seed": seed,
+        "place": network.place,
+    }
+
+
+def _network(network: Network) -> dict[str, Any]:
+    return {
+        "version": VERSION,
         "folder": str(Path.cwd()),
         "path": str(network.path),
         "arch": network.arch,
         "inputs": list(network.inputs),
-        "place": network.place,
         "output": network.output,
         "weights_sha256": dict(network.weights_sha256),
         "versions": {package: version(package) for package in ("lipcert", "torch", "numpy")},

@@ -1,11 +1,15 @@
 """`lipcert bound`, `verify` and `ops` as a person runs them, on the demo's network and on bad input."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from lipcert.bounds import engine
+from lipcert.bounds.measure import Measured
 from lipcert.cli.main import main
 from lipcert.errors import ExitCode
 from lipcert.store.schema import read_json, shape_problems
@@ -167,3 +171,17 @@ def test_ops_lists_every_rule(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert run(monkeypatch, "ops") == ExitCode.OK
     out = capsys.readouterr().out
     assert all(name in out for name in RULES)
+
+
+def test_a_ratio_above_the_bound_is_written_down_with_a_script(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    points = torch.zeros(1, 8, 8, dtype=torch.float64), torch.ones(1, 8, 8, dtype=torch.float64)
+    monkeypatch.setattr(engine, "measure", lambda *given, **named: Measured(99.0, *points, 0))
+    assert run(monkeypatch, "bound", DEMO, "--domain", "box:0,1", "--seconds", "0.1") == ExitCode.VIOLATED
+    assert "reports/violation" in capsys.readouterr().err
+    folder = tmp_path / "reports" / "violation"
+    again = subprocess.run([sys.executable, folder / "reproduce.py"], capture_output=True, text=True, check=False)
+    assert again.returncode == ExitCode.OK, again.stderr  # this one is not real
+    assert "measured" in again.stdout

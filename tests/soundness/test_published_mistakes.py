@@ -257,9 +257,7 @@ def test_a_measured_ratio_that_is_not_below_the_bound_is_a_violation(
 
 
 def _measured(ratio: float) -> Measured:
-    found = object.__new__(Measured)
-    object.__setattr__(found, "ratio", ratio)
-    return found
+    return Measured(ratio, torch.zeros(1, 3, dtype=torch.float64), torch.ones(1, 3, dtype=torch.float64), 0)
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-1", "1e-400x", "", "0x1p3"])

@@ -1,9 +1,9 @@
 """A threat model tried on a network: attacked, certified, or both, as one result."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from importlib.metadata import version
@@ -23,7 +23,7 @@ from lipcert.bounds.certify import Certified
 from lipcert.bounds.certify import certify as certify_examples
 from lipcert.certificate.document import hashes
 from lipcert.checkpoint.examples import Ids, Shape
-from lipcert.errors import UnsupportedError
+from lipcert.errors import UnsupportedError, UsageError
 from lipcert.rules.domain import Domain
 from lipcert.shard.map import map_items
 from lipcert.store.parts import Resumable
@@ -32,14 +32,17 @@ from lipcert.store.schema import SCHEMA_VERSION
 from lipcert.store.table import Row
 from lipcert.store.violation import Network
 
-_BATCH = 128
+_BATCH, _LAST = 128, "last:"
 
 Say = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Threat:
-    """suite: its name. domain: of the certificate. out: where results are written, None for nowhere."""
+    """suite: its name. domain: of the certificate. out: where results are written, None for nowhere.
+
+    positions: the tokens that may move, "0,3" or "last:2"; "" for all.
+    """
 
     setup: Setup
     plan: Plan
@@ -47,6 +50,7 @@ class Threat:
     domain: Domain
     out: Path | None = None
     force: bool = False
+    positions: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ def attacked(
     Raises ViolationError where an attack succeeds within a certified radius.
     """
     started, session = time.monotonic(), open_session(threat.setup)
+    if threat.positions:
+        threat = replace(threat, plan=replace(threat.plan, positions=moving(threat.positions, session.x.shape)))
     found = join([from_json(kept) for kept in _shards(threat, session, seed, batch, workers, ray, say)])
     certificate, why = _certificate(threat, session, seconds, say)
     if certificate is not None:
@@ -83,6 +89,22 @@ def attacked(
     table = rows(found, certificate, session.y, found.prediction)
     document = _document(threat, session, seed, found, certificate, time.monotonic() - started, found.right)
     return _written(threat, Found("attack", document, table, why))
+
+
+def moving(positions: str, shape: Sequence[int]) -> Tensor:
+    """A bool for each token of inputs (n, ..., T, features). Raises UsageError for a token that there is not."""
+    tokens = shape[-2] if len(shape) > 2 else 0
+    try:
+        last = positions.startswith(_LAST)
+        chosen = range(tokens)[-int(positions.removeprefix(_LAST)) :] if last else map(int, positions.split(","))
+        mask = torch.zeros(tokens, dtype=torch.bool)
+        mask[torch.tensor([range(tokens)[place] for place in chosen])] = True
+    except (ValueError, IndexError) as error:
+        raise UsageError(
+            f"--positions {positions!r} names no tokens of the {tokens} that there are.",
+            hint="Write their numbers from 0, 0,3, or last:2.",
+        ) from error
+    return mask
 
 
 def _shards(
@@ -110,7 +132,7 @@ def _kept(threat: Threat, session: Session, seed: int, batch: int) -> Resumable:
         "weights": hashes(session.model.module.state_dict()), "data": session.dataset.sha256, "limit": setup.limit,
         "source": session.target.place or "input", "output": setup.output, "seed": seed, "batch": batch,
         "norm": plan.norm.name, "eps": [str(eps) for eps in plan.eps], "attacks": list(plan.attacks),
-        "effort": vars(plan.effort), "range": [plan.low, plan.high],
+        "effort": vars(plan.effort), "range": [plan.low, plan.high], "positions": threat.positions,
     }  # fmt: skip
     return Resumable(threat.out / "parts", header)
 

@@ -32,6 +32,7 @@ def attack(
     attacks: Annotated[list[str], typer.Option("--attack", help="Attacks in place of the suite's.")] = [],  # noqa: B006
     steps: Annotated[Optional[int], typer.Option(min=1, help="Gradients a start.")] = None,  # noqa: UP045
     restarts: Annotated[Optional[int], typer.Option(min=1, help="Starts an example.")] = None,  # noqa: UP045
+    positions: Annotated[str, typer.Option(help="Which tokens may move: 0,3 or last:2. [default: all]")] = "",
     arch: Arch = "",
     inputs: Input = [],  # noqa: B006 - typer copies it
     source: Source = "",
@@ -56,7 +57,7 @@ def attack(
 
     flags = Flags(
         path, data, tokenizer, suite, eps, norm, arch, inputs, source, output, domain, limit, trust_pickle, out, force,
-        attacks, steps, restarts,
+        attacks, steps, restarts, positions,
     )  # fmt: skip
     threat = read_threat(flags)
     with progress() as say:

@@ -34,6 +34,7 @@ class Flags:
     attacks: list[str] = field(default_factory=list)
     steps: int | None = None
     restarts: int | None = None
+    positions: str = ""
 
 
 def read_threat(flags: Flags) -> "Threat":
@@ -58,7 +59,7 @@ def read_threat(flags: Flags) -> "Threat":
         str(flags.path), flags.data, flags.arch or None, tuple(shapes(flags.inputs) or ()), flags.trust_pickle,
         flags.source, inside, flags.output, flags.limit, flags.tokenizer,
     )  # fmt: skip
-    return Threat(setup, plan, name, _domain(flags.domain, plan, inside), flags.out, flags.force)
+    return Threat(setup, plan, name, _domain(flags.domain, plan, inside), flags.out, flags.force, flags.positions)
 
 
 def _completed(flags: Flags, workspace: "Workspace | None") -> Flags:

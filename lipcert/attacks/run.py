@@ -221,13 +221,16 @@ def _accuracy(
 
 
 def _by_attack(found: AttackResult, place: int) -> dict[str, float | None]:
-    """Still right after each attack and all before it; null where an attack could not be run."""
+    """Still right after each attack and all that ran before it; null where an attack could not be run."""
     fooled = (found.outcome[: place + 1] == FOOLED).any(0)  # (attack, example), at this eps or a smaller one
+    ran = list(dict.fromkeys(attempt.attack for attempt in found.attempts))
     skipped = {attempt.attack for attempt in found.attempts if attempt.skipped}
-    return {
-        name: None if name in skipped else _share(found.right & ~fooled[: number + 1].any(0))
-        for number, name in enumerate(found.attacks)
-    }
+    so_far = torch.zeros_like(found.right)
+    shares: dict[str, float | None] = {}
+    for name in ran:
+        so_far = so_far | fooled[found.attacks.index(name)]
+        shares[name] = None if name in skipped else _share(found.right & ~so_far)
+    return shares
 
 
 def _counters(found: AttackResult | None) -> dict[str, Any]:

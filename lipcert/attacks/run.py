@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lipcert.attacks.keep import from_json
 from lipcert.attacks.measure import FOOLED
+from lipcert.attacks.memory import fitting_batch
 from lipcert.attacks.plan import Plan
 from lipcert.attacks.result import AttackResult, join
 from lipcert.attacks.sandwich import COLUMNS, require_sandwich, rows
@@ -71,15 +72,17 @@ class Found:
 
 
 def attacked(
-    threat: Threat, *, seconds: float, seed: int, batch: int, workers: int, ray: str | None, say: Say
+    threat: Threat, *, seconds: float, seed: int, batch: int | None, workers: int, ray: str | None, say: Say
 ) -> Found:
     """Every attack on every example, and the certificate beside it.
 
+    batch: examples that go through the network at once; as many as memory holds, up to 128, where it is None.
     Raises ViolationError where an attack succeeds within a certified radius.
     """
     started, session = time.monotonic(), open_session(threat.setup)
     if threat.positions:
         threat = replace(threat, plan=replace(threat.plan, positions=moving(threat.positions, session.x.shape)))
+    batch = batch or fitting_batch(session.target, session.x, session.y, workers)
     found = join([from_json(kept) for kept in _shards(threat, session, seed, batch, workers, ray, say)])
     certificate, why = _certificate(threat, session, seconds, say)
     if certificate is not None:

@@ -41,7 +41,12 @@ def attack(
     limit: Limit = None,
     seconds: Seconds = 10.0,
     seed: Annotated[int, typer.Option(min=0, help="Of all random numbers.")] = 0,
-    batch: Annotated[int, typer.Option(min=1, help="Examples that go through the network at once.")] = 128,
+    batch: Annotated[
+        Optional[int],  # noqa: UP045 - typer reads the annotation
+        typer.Option(
+            min=1, help="Examples that go through the network at once. [default: what memory holds, 128 at most]"
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that share the examples; 0: this one.")] = 0,
     ray: Annotated[str, typer.Option(help="A Ray cluster instead: its address, or local.")] = "",
     out: Out = None,

@@ -34,7 +34,7 @@ def test_a_line_is_a_label_and_a_text(tmp_path: Path) -> None:
     assert found.labels.tolist() == [0, 12]
     assert (found.kind, found.shape, found.range) == ("text", None, None)
     assert "text that is not made into token ids yet" in fit(found, (5,))
-    assert read(lines(tmp_path, gzip.compress(b"1 a\n2 b"))).labels.tolist() == [1, 2]
+    assert read(lines(tmp_path, gzip.compress(b"1 a\n2 b", mtime=0))).labels.tolist() == [1, 2]
     assert read(lines(tmp_path, "1 a\nnonsense"), limit=1).inputs == ["a"]
 
 
@@ -48,7 +48,7 @@ def test_a_line_is_a_label_and_a_text(tmp_path: Path) -> None:
         ("", r"dev\.txt:1 is ''"),
         ("0 a\n-1 b", "label of row 1 is -1"),
         (b"0 a\n1 \xff", r"dev\.txt:2 is no UTF-8"),
-        (gzip.compress(b"0 a\n1 b")[:-3], "cannot be unpacked"),
+        (gzip.compress(b"0 a\n1 b", mtime=0)[:-3], "cannot be unpacked"),
     ],
 )
 def test_lines_that_are_none_are_named(tmp_path: Path, content: str | bytes, message: str) -> None:

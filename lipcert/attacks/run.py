@@ -20,6 +20,7 @@ from lipcert.attacks.plan import Plan
 from lipcert.attacks.result import AttackResult, join
 from lipcert.attacks.sandwich import COLUMNS, require_sandwich, rows
 from lipcert.attacks.session import Session, Setup, attack_rows, open_session
+from lipcert.attacks.table import find
 from lipcert.bounds.certify import Certified
 from lipcert.bounds.certify import certify as certify_examples
 from lipcert.certificate.document import hashes
@@ -82,6 +83,7 @@ def attacked(
     started, session = time.monotonic(), open_session(threat.setup)
     if threat.positions:
         threat = replace(threat, plan=replace(threat.plan, positions=moving(threat.positions, session.x.shape)))
+    _require_possible(threat.plan, session)
     batch = batch or fitting_batch(session.target, session.x, session.y, workers)
     found = join([from_json(kept) for kept in _shards(threat, session, seed, batch, workers, ray, say)])
     certificate, why = _certificate(threat, session, seconds, say)
@@ -92,6 +94,14 @@ def attacked(
     table = rows(found, certificate, session.y, found.prediction)
     document = _document(threat, session, seed, found, certificate, time.monotonic() - started, found.right)
     return _written(threat, Found("attack", document, table, why))
+
+
+def _require_possible(plan: Plan, session: Session) -> None:
+    """Raises before any work is done where an attack is unknown, or a budget does not suit the inputs."""
+    for name in plan.attacks:
+        find(name)
+    for eps in plan.eps:
+        plan.budget(eps).require(session.x)
 
 
 def moving(positions: str, shape: Sequence[int]) -> Tensor:

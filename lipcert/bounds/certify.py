@@ -25,7 +25,7 @@ from lipcert.graph.graph import Graph
 from lipcert.graph.probe import Probe, from_inside
 from lipcert.norms import ball
 from lipcert.norms.norm import NORMS, Norm
-from lipcert.rules.domain import Box, Domain, Vocabulary
+from lipcert.rules.domain import Box, Domain, Everywhere
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Reach
 
@@ -86,6 +86,7 @@ def certify(
     norm = NORMS[norm] if isinstance(norm, str) else norm
     program = capture(model, (x[:1],)) if isinstance(model, nn.Module) else model
     graph = trace(program, (x[:1],), output=output, source=source)
+    _require_same_network(graph, x)
     run = prove_graph(graph, norm, domain, seconds, progress)
     points = x if x.is_floating_point() else _inside(program, graph, x)
     return certified(graph, run, points, y, norm, domain, progress)
@@ -107,6 +108,16 @@ def certified(
     return Certified(norm, domain, run.upper * ROOM, margin, radius.clamp(max=_room(domain)), arithmetic)
 
 
+def _require_same_network(graph: Graph, x: Tensor) -> None:
+    """What the graph holds fixed are the first example's values: with others it is another function."""
+    if graph.fixed and len(x) > 1:
+        raise UnsupportedError(
+            f"the network uses {', '.join(graph.fixed)} beside what is perturbed (a padding mask?): each example has a "
+            "bound of its own.",
+            hint="Certify the examples one by one: lipcert.certify(model, x[i:i+1], y[i:i+1], ...).",
+        )
+
+
 def _inside(program: ExportedProgram, graph: Graph, x: Tensor) -> Tensor:
     """What the source is for each of the token ids."""
     look_up = from_inside(program, graph.source)
@@ -114,8 +125,9 @@ def _inside(program: ExportedProgram, graph: Graph, x: Tensor) -> Tensor:
 
 
 def _room(domain: Domain) -> float:
-    """How far from an example the domain reaches for certain; inf where perturbations are kept in it otherwise."""
-    if not isinstance(domain, Vocabulary):
+    """How far from an example the domain reaches for certain; inf where perturbations stay in it by themselves:
+    everywhere, and in a box without a radius, which is the range of the inputs."""
+    if isinstance(domain, Everywhere) or (isinstance(domain, Box) and not domain.radius):
         return math.inf
     return ball.down(ball.rational(domain.radius.numerator, domain.radius.denominator))
 

@@ -15,7 +15,7 @@ from lipcert.bounds.layers import layer_table
 from lipcert.bounds.measure import Measured, measure
 from lipcert.bounds.points import points_of
 from lipcert.bounds.result import Bound, Region, Status
-from lipcert.bounds.run import prove_graph
+from lipcert.bounds.run import Run, prove_graph
 from lipcert.certificate.document import ROOM, Claim, asked, compose, through
 from lipcert.certificate.prove import Progress, Proof, Step, silent
 from lipcert.errors import UsageError, ViolationError
@@ -75,7 +75,7 @@ def bound_graph(
     started = time.monotonic()
     run = prove_graph(graph, norm, domain, seconds, progress)
     measured = _measure(graph, norm, domain, seconds, seed, progress)
-    _require_above(run.upper, measured, norm)
+    _require_above(run, measured, norm)
     claim = Claim(
         norm.name, str(domain), graph.source, output, graph.nodes[graph.source].shape, asked(graph),
         through(graph, norm.name),
@@ -111,12 +111,14 @@ def _needed(key: str, graph: Graph, used: Sequence[Step]) -> bool:
     return key.partition(", ")[0] in {*graph.nodes, *(key_of(step.region, step.method) for step in used)}
 
 
-def _require_above(upper: arb, measured: Measured, norm: Norm) -> None:
+def _require_above(run: Run, measured: Measured, norm: Norm) -> None:
     """A measured ratio above the proved bound, beyond rounding in float64, is a bug in lipcert.
 
-    What cancels inside a network leaves rounding behind that its outputs do not tell of: hence the absolute part.
+    What cancels inside a network leaves rounding behind that its outputs do not tell of, as large as the product of its
+    layers suggests: hence the absolute part.
     """
-    if not arb(measured.ratio) <= ball.upper(upper) * (1 + arb("1e-9")) + arb("1e-9"):
+    upper, floor = run.upper, arb("1e-9") * run.product.min(arb(1))
+    if not arb(measured.ratio) <= ball.upper(upper) * (1 + arb("1e-9")) + floor:
         raise ViolationError(
             f"a measured ratio, {measured.ratio!r}, is above the bound that was proved, {ball.up(upper)!r}.",
             hint="This is a bug in lipcert; please report it with the checkpoint and this message.",

@@ -17,8 +17,8 @@ from lipcert.rules.domain import Domain
 from lipcert.rules.grouping import regroup
 from lipcert.rules.groups import once, rows
 from lipcert.rules.interval import offset
-from lipcert.rules.regions.region import Region
-from lipcert.rules.regions.table import METHODS, RegionProver, Whole, prove_region
+from lipcert.rules.regions.region import Region, Whole
+from lipcert.rules.regions.table import METHODS, RegionProver, prove_region
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Fact, Node, Reach
 from lipcert.rules.walk import Passage

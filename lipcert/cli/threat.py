@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lipcert.attacks.plan import Plan
     from lipcert.attacks.run import Threat
-    from lipcert.rules.domain import Domain
+    from lipcert.rules.domain import Box, Domain
     from lipcert.workspace.load import Workspace
     from lipcert.workspace.schema import Suite
 
@@ -50,7 +50,7 @@ def read_threat(flags: Flags) -> "Threat":
     flags = _completed(flags, workspace) if flags.path is None else flags
     if not flags.data:
         raise UsageError("no data are given.", hint="Name some: --data mnist.npz, or data = ... in lipcert.toml.")
-    name, suite = _suite(workspace, flags.suite, bool(flags.source))
+    name, suite = _suite(workspace, flags.suite, bool(flags.source), flags.eps)
     plan, inside = _plan(suite, flags), suite.space == "embedding" or bool(flags.source)
     if flags.out is not None:
         for kind in ("attack", "certify"):
@@ -75,7 +75,7 @@ def _completed(flags: Flags, workspace: "Workspace | None") -> Flags:
     )  # fmt: skip
 
 
-def _suite(workspace: "Workspace | None", name: str, inside: bool) -> tuple[str, "Suite"]:
+def _suite(workspace: "Workspace | None", name: str, inside: bool, eps: list[str]) -> tuple[str, "Suite"]:
     from difflib import get_close_matches
 
     from lipcert.errors import UsageError
@@ -91,6 +91,8 @@ def _suite(workspace: "Workspace | None", name: str, inside: bool) -> tuple[str,
             f"there is no suite {name!r}.",
             hint=f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(known) or 'none: run lipcert init'}.",
         )
+    if not eps:
+        raise UsageError("no eps is given, and no suite that names some.", hint="Write --eps 0.1, or --suite NAME.")
     space, norm = ("embedding", "token-l2") if inside else ("input", "linf")
     plain = {"version": 1, "space": space, "norm": norm, "eps": [1], "steps": 20, "attacks": ["apgd-ce", "apgd-dlr"]}
     return "flags", Suite.model_validate(plain)
@@ -116,13 +118,21 @@ def _plan(suite: "Suite", flags: Flags) -> "Plan":
     return replace(plan, eps=tuple(budgets)) if budgets else plan
 
 
+def _within(plan: "Plan", box: "Box") -> bool:
+    """Whether the range of what is perturbed lies in a box."""
+    return plan.low is not None and plan.high is not None and box.low <= plan.low and plan.high <= box.high
+
+
 def _domain(text: str, plan: "Plan", inside: bool) -> "Domain":
     """What holds every example and all that it may be moved to: the range, or the vocabulary and all round it."""
     from lipcert.cli.options import read_domain
     from lipcert.rules.domain import Box, Everywhere, Vocabulary
 
     if text:
-        return read_domain(text, str(max(plan.eps)) if text == "vocabulary" else "")
+        named = read_domain(text, "")
+        if isinstance(named, Everywhere) or (isinstance(named, Box) and _within(plan, named)):
+            return named
+        return read_domain(text, str(max(plan.eps)))  # where no range keeps what is perturbed inside
     if inside:
         return Vocabulary(max(plan.eps))
     return Everywhere() if plan.low is None or plan.high is None else Box(plan.low, plan.high)

@@ -3,14 +3,19 @@
 import csv
 import json
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lipcert.attacks.budget import Effort
+from lipcert.attacks.plan import Plan
 from lipcert.bounds.margins import Margins, Row
+from lipcert.cli import threat
 from lipcert.cli.main import main
 from lipcert.errors import ExitCode
+from lipcert.norms.norm import NORMS
 
 DEMO = Path(__file__).parents[2] / "demo"
 
@@ -111,3 +116,12 @@ def test_an_attack_within_a_certified_radius_stops_the_program_and_is_written_do
         "inputs.safetensors", "reproduce.py", "violation.json",
     }  # fmt: skip
     assert not (workspace / "found/attack.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("low", "domain", "kept"),
+    [(0.0, "box:0,1", "box:0,1"), (None, "box:0,1", "box:0,1+1/10"), (-1.0, "box:0,1", "box:0,1+1/10")],
+)
+def test_a_box_is_widened_by_eps_where_no_range_keeps_inputs_in_it(low: float | None, domain: str, kept: str) -> None:
+    plan = Plan(NORMS["linf"], (Fraction(1, 10),), ("pgd",), Effort(), low, None if low is None else 1.0)
+    assert str(threat._domain(domain, plan, False)) == kept

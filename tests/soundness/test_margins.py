@@ -10,9 +10,10 @@ from lipcert.bounds.certify import certify
 from lipcert.bounds.margins import margins_of
 from lipcert.bounds.run import prove_graph
 from lipcert.certificate.prove import silent
+from lipcert.errors import UnsupportedError
 from lipcert.graph.capture import capture, trace
 from lipcert.norms.norm import NORMS
-from lipcert.rules.domain import Box
+from lipcert.rules.domain import Box, Vocabulary
 from tests.soundness.attack import Box as Points
 from tests.soundness.attack import largest_ratio
 
@@ -93,3 +94,36 @@ def test_ties_and_wrong_labels_are_not_certified() -> None:
     assert found.arithmetic == ("enclosed",) * 3
     assert found.at(Fraction(1, 2)).tolist() == [False, False, True]
     assert found.at(Fraction(6, 10)).tolist() == [False, False, False]
+
+
+class Masked(nn.Module):
+    """Scores of the mean of the tokens that are no padding: what the ids say counts beside their embedding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(9, 4), nn.Linear(4, CLASSES)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        kept = (ids != 0).float()[..., None]
+        return self.head((self.embedding(ids) * kept).mean(1))
+
+
+def test_examples_with_masks_of_their_own_are_not_certified_by_that_of_the_first() -> None:
+    torch.manual_seed(0)
+    module, ids = Masked().eval(), torch.tensor([[1, 0, 0, 0], [1, 2, 3, 4]])
+    y = module(ids).argmax(1)
+    with pytest.raises(UnsupportedError, match="one by one"):
+        certify(module, ids, y, norm="token-l2", domain=Vocabulary(1))
+    for i in range(2):
+        alone = certify(module, ids[i : i + 1], y[i : i + 1], norm="token-l2", domain=Vocabulary(1))
+        best, second = module(ids[i : i + 1])[0].detach().double().topk(2).values.tolist()
+        assert alone.margin.item() == pytest.approx(best - second, abs=1e-5)
+
+
+def test_no_radius_reaches_further_than_the_domain() -> None:
+    module = nn.Linear(3, 2, bias=False).eval()
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor([[0.01, 0.0, 0.0], [0.0, 0.01, 0.0]]))
+    x, y = torch.tensor([[0.9, 0.1, 0.0]]), torch.tensor([0])
+    assert certify(module, x, y, norm="l2", domain=Box(0, 1)).radius.item() > 0.5
+    assert certify(module, x, y, norm="l2", domain=Box(0, 1, radius="1/4")).radius.item() == 0.25

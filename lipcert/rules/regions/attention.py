@@ -33,18 +33,9 @@ from lipcert.norms.bilinear import product_error
 from lipcert.norms.dense import frobenius_upper
 from lipcert.rules.groups import rows
 from lipcert.rules.regions.logits import Logits, logits
-from lipcert.rules.regions.region import Region
+from lipcert.rules.regions.region import Region, Whole
 from lipcert.rules.regions.values import Values, values
 from lipcert.rules.types import Fact, Node, Prover
-
-
-@dataclass(frozen=True)
-class Proved:
-    """gain and size as in a region; paths: what value and softmax path add to the gain."""
-
-    gain: arb
-    size: arb
-    paths: Mapping[str, arb]
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,7 @@ class _Way:
 
 def prove_attention(
     nodes: Mapping[str, Node], region: Region, facts: Mapping[str, Fact], prover: Prover, key: str
-) -> Proved | None:
+) -> Whole | None:
     """None where the region is no attention between linear maps of its entry's tokens, or that has no bounded size."""
     found = [name for name in region.members if nodes[name].op == "attention"]
     radius = facts[region.entry].size
@@ -79,19 +70,19 @@ def _tokens_are_rows(fact: Fact) -> bool:
     return groups.constant_along(-1) and len(np.unique(groups.labels)) == int(np.prod(groups.shape[:-1]))
 
 
-def _grouped(proved: Proved, last: Fact) -> Proved:
+def _grouped(proved: Whole, last: Fact) -> Whole:
     """What holds of every row, for the groups of the exit: queries that one token is repeated for share a group."""
     assert last.groups is not None
     meeting = arb(rows(last.groups.shape).crowding(last.groups)).sqrt()
     paths = {name: part * meeting for name, part in proved.paths.items()}
-    return Proved(proved.gain * meeting, proved.size * meeting, paths)
+    return Whole(proved.gain * meeting, proved.size * meeting, paths)
 
 
-def _joined(read: Values, spread: Logits, radius: arb, prover: Prover, key: str) -> Proved:
+def _joined(read: Values, spread: Logits, radius: arb, prover: Prover, key: str) -> Whole:
     ways = [_apart(read, spread, radius, prover, key), *_side_by_side(read, spread, radius, prover, key)]
     best = min(ways, key=lambda way: ball.up(way.gain))
     size = min((way.value for way in ways), key=ball.up) * radius + read.offset
-    return Proved(best.gain, size, {"value": best.value, "softmax": best.softmax})
+    return Whole(best.gain, size, {"value": best.value, "softmax": best.softmax})
 
 
 def _apart(read: Values, spread: Logits, radius: arb, prover: Prover, key: str) -> _Way:

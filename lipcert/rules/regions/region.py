@@ -1,9 +1,10 @@
 """A region: the part of a graph between an entry and an exit, bounded as a whole."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from flint import arb
 
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Node, Reach
@@ -19,6 +20,18 @@ class Region:
     entry: str
     exit: str
     members: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What is proved of a region as a whole. gain: from entry to exit, in the groups that their facts have.
+
+    size: a bound on the exit's groups, inf where the method gives none. paths: what the gain is made of, by name.
+    """
+
+    gain: arb
+    size: arb = field(default_factory=lambda: arb("inf"))
+    paths: Mapping[str, arb] = field(default_factory=dict)
 
 
 def region_between(nodes: Mapping[str, Node], entry: str, exit_: str) -> Region | None:

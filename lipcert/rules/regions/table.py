@@ -1,7 +1,7 @@
 """The ways to bound a region as a whole, by name; a certificate says which one was used."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,7 +16,7 @@ from lipcert.rules.interval import constant64
 from lipcert.rules.regions.attention import prove_attention
 from lipcert.rules.regions.increments import Increments, increments
 from lipcert.rules.regions.midrad import ScalingProver, prove_midrad
-from lipcert.rules.regions.region import Region, is_member
+from lipcert.rules.regions.region import Region, Whole, is_member
 from lipcert.rules.regions.remainder import prove_remainder
 from lipcert.rules.regions.token import one_token
 from lipcert.rules.table import RULES
@@ -33,18 +33,6 @@ class RegionProver(ScalingProver, Protocol):
     def multipliers(self, key: str, work: Increments) -> arb | None:
         """The l2 gain of a region from diagonal multipliers; None where none prove one."""
         ...
-
-
-@dataclass(frozen=True)
-class Whole:
-    """What is proved of a region as a whole. gain: from entry to exit, in the groups that their facts have.
-
-    size: a bound on the exit's groups, inf where the method gives none. paths: what the gain is made of, by name.
-    """
-
-    gain: arb
-    size: arb = field(default_factory=lambda: arb("inf"))
-    paths: Mapping[str, arb] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -140,8 +128,7 @@ def _conv_scale(nodes: Nodes, region: Region, facts: Facts, prover: RegionProver
 
 
 def _attention(nodes: Nodes, region: Region, facts: Facts, prover: RegionProver) -> Whole | None:
-    proved = prove_attention(nodes, region, facts, prover, key_of(region, "attention"))
-    return None if proved is None else Whole(proved.gain, proved.size, proved.paths)
+    return prove_attention(nodes, region, facts, prover, key_of(region, "attention"))
 
 
 def _absolute(conv: Conv) -> arb:

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from lipcert.errors import (
+    DivergedError,
     ExitCode,
     GateError,
     InputError,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from lipcert.checkpoint.load import load
     from lipcert.norms.norm import L2, LINF, TOKEN_L2, TOKEN_RMS, Norm
     from lipcert.rules.domain import Box, Everywhere, Vocabulary
+    from lipcert.training.api import Trained, train
+    from lipcert.workspace.recipe import Recipe
 
 __version__ = "0.1.0"
 
@@ -38,6 +41,7 @@ __all__ = [
     "Bound",
     "Box",
     "Certified",
+    "DivergedError",
     "Everywhere",
     "ExitCode",
     "GateError",
@@ -46,9 +50,11 @@ __all__ = [
     "LipcertError",
     "Norm",
     "OutputError",
+    "Recipe",
     "RejectedError",
     "ResourceError",
     "Status",
+    "Trained",
     "UnsupportedError",
     "UsageError",
     "ViolationError",
@@ -58,6 +64,7 @@ __all__ = [
     "bound",
     "certify",
     "load",
+    "train",
 ]
 
 # Public names whose modules import torch: loaded when first asked for, so that `import lipcert` stays fast.
@@ -79,6 +86,9 @@ _LAZY = {
     "bound": "lipcert.bounds.engine",
     "certify": "lipcert.bounds.certify",
     "load": "lipcert.checkpoint.load",
+    "Recipe": "lipcert.workspace.recipe",
+    "Trained": "lipcert.training.api",
+    "train": "lipcert.training.api",
 }
 
 

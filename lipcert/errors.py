@@ -8,7 +8,8 @@ LipcertError
 ├── RejectedError      a certificate does not prove what it claims
 ├── GateError          a number is worse than the gate allows
 ├── OutputError        a result cannot be written without losing something
-└── ResourceError      more memory or time would be needed than there is
+├── ResourceError      more memory or time would be needed than there is
+└── DivergedError      the loss of a training run is no number any more, or has leapt
 """
 
 from enum import IntEnum
@@ -31,6 +32,7 @@ class ExitCode(IntEnum):
     GATE = 7
     OUTPUT = 8
     RESOURCE = 9
+    DIVERGED = 10
     INTERRUPTED = 130
 
 
@@ -94,3 +96,7 @@ class OutputError(LipcertError):
 
 class ResourceError(LipcertError):
     exit_code = ExitCode.RESOURCE
+
+
+class DivergedError(LipcertError):
+    exit_code = ExitCode.DIVERGED

@@ -1,60 +1,15 @@
 """Transformer blocks, for decoders and encoders alike: attention and MLP, each beside a skip connection."""
 
-from typing import Annotated, Literal
-
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from torch import Tensor, nn
+
+from lipcert.architectures.arguments import BlockArguments
 
 GELU_SLOPE = 1.1289041452
 """Above the largest slope of GELU, 1.12890414514…; arXiv 2507.13338 divides by 1.1289, which is below it."""
 
 _EPS = 1e-5
-
-Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class BlockArguments(BaseModel):
-    """What the blocks of a transformer have in common. The defaults are the form of arXiv 2507.13338.
-
-    context: the longest sequence. residual: "convex" is (1 - a)x + a·branch(x) with a = 1/(2·layers), "plain" is
-    x + branch(x). norm: before each branch, or after each sum with `post_norm`. qk_norm: RMS norm of every head's
-    queries and keys. bias: in linear layers and LayerNorm. attention_scale: the logits of attention are multiplied
-    by it and divided by `attention_divisor`. attention_output: factor of the attention's output.
-    zero_init: what is added to the residual stream, and what reads it at the end, starts at 0.
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    vocabulary: PositiveInt
-    context: PositiveInt
-    width: PositiveInt
-    layers: PositiveInt
-    heads: PositiveInt
-    residual: Literal["convex", "plain"] = "convex"
-    norm: Literal["none", "layer", "rms"] = "none"
-    post_norm: bool = False
-    qk_norm: bool = False
-    bias: bool = False
-    positions: Literal["rotary", "learned", "none"] = "rotary"
-    attention_scale: Factor = 1.0
-    attention_divisor: Literal["d_head", "sqrt(d_head)"] = "d_head"
-    attention_output: Factor = 1 / 3
-    activation: Literal["unit_gelu", "gelu", "gelu_tanh", "relu"] = "unit_gelu"
-    zero_init: bool = False
-
-    @property
-    def d_head(self) -> int:
-        return self.width // self.heads
-
-    @model_validator(mode="after")
-    def _heads_fit(self) -> "BlockArguments":
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
-        if self.positions == "rotary" and self.d_head % 2:
-            raise ValueError(f"rotary positions need an even width of a head; width/heads is {self.d_head}")
-        return self
 
 
 class UnitGELU(nn.Module):

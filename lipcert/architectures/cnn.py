@@ -1,24 +1,11 @@
 """A small residual convolutional network."""
 
 from itertools import pairwise
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
-from lipcert.architectures.mlp import ACTIVATIONS, Activation
-
-
-class CNNArguments(BaseModel):
-    """`stages` are the widths of the residual blocks; every block after the first halves height and width."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    in_channels: PositiveInt
-    classes: PositiveInt
-    stages: Annotated[list[PositiveInt], Field(min_length=1, max_length=100)]
-    activation: Activation = "relu"
-    batch_norm: bool = True
+from lipcert.architectures.arguments import CNNArguments
+from lipcert.architectures.mlp import ACTIVATIONS
 
 
 def cnn(arguments: CNNArguments) -> nn.Sequential:

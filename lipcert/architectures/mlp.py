@@ -1,12 +1,10 @@
 """Multilayer perceptrons."""
 
 from itertools import pairwise
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import nn
 
-Activation = Literal["relu", "tanh", "sigmoid", "gelu", "silu", "softplus"]
+from lipcert.architectures.arguments import Activation, MLPArguments
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -16,16 +14,6 @@ ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "silu": nn.SiLU,
     "softplus": nn.Softplus,
 }
-
-
-class MLPArguments(BaseModel):
-    """`widths` from the input to the output, such as [64, 64, 10]: at least one linear layer."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    widths: Annotated[list[PositiveInt], Field(min_length=2, max_length=1000)]
-    activation: Activation = "relu"
-    bias: bool = True
 
 
 def mlp(arguments: MLPArguments) -> nn.Sequential:

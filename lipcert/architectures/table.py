@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 from torch import nn
 
-from lipcert.architectures.cnn import CNNArguments, cnn
-from lipcert.architectures.mlp import MLPArguments, mlp
-from lipcert.architectures.transformer import GPT, Encoder, EncoderArguments, GPTArguments
+from lipcert.architectures.arguments import ARGUMENTS
+from lipcert.architectures.cnn import cnn
+from lipcert.architectures.mlp import mlp
+from lipcert.architectures.transformer import GPT, Encoder
 from lipcert.errors import InputError
 
 
@@ -21,10 +22,10 @@ class Architecture(NamedTuple):
 
 
 ARCHITECTURES: dict[str, Architecture] = {
-    "mlp": Architecture(MLPArguments, mlp),
-    "cnn": Architecture(CNNArguments, cnn),
-    "gpt": Architecture(GPTArguments, GPT),
-    "encoder": Architecture(EncoderArguments, Encoder),
+    "mlp": Architecture(ARGUMENTS["mlp"], mlp),
+    "cnn": Architecture(ARGUMENTS["cnn"], cnn),
+    "gpt": Architecture(ARGUMENTS["gpt"], GPT),
+    "encoder": Architecture(ARGUMENTS["encoder"], Encoder),
 }
 
 

@@ -1,13 +1,11 @@
 """A decoder-only GPT and an encoder that classifies text, of the same blocks."""
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
-from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from lipcert.architectures.blocks import MLP, Attention, Block, BlockArguments, Factor, Rotary, norm
+from lipcert.architectures.arguments import BlockArguments, EncoderArguments, GPTArguments
+from lipcert.architectures.blocks import MLP, Attention, Block, Rotary, norm
 
 GPT2: dict[str, object] = {
     "residual": "plain",
@@ -20,24 +18,6 @@ GPT2: dict[str, object] = {
     "tied": True,
 }
 """Arguments of `gpt` that give GPT-2's form, the usual baseline; without any, it has that of arXiv 2507.13338."""
-
-
-class GPTArguments(BlockArguments):
-    """logits = logit_scale·unembedding(x), capped to cap·tanh(logits/cap) if there is a `logit_cap`.
-
-    tied: the unembedding is the embedding's matrix.
-    """
-
-    tied: bool = False
-    logit_scale: Factor = 1.0
-    logit_cap: Factor | None = None
-
-
-class EncoderArguments(BlockArguments):
-    """pooling: what the classes are computed from, the mean of all tokens or the first one."""
-
-    classes: PositiveInt
-    pooling: Literal["mean", "first"] = "mean"
 
 
 class Transformer(nn.Module):

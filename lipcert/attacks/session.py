@@ -1,6 +1,6 @@
 """A network, its data and a threat model, made from what a command names: here, and again in every worker."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,7 @@ from lipcert.attacks.embedding import embedding
 from lipcert.attacks.keep import to_json
 from lipcert.attacks.plan import Plan
 from lipcert.attacks.target import Target
+from lipcert.attacks.texts import answers, held_out_windows, last_token, own_tokens
 from lipcert.checkpoint.examples import Ids, Shape
 from lipcert.checkpoint.load import load
 from lipcert.checkpoint.model import Model
@@ -20,6 +21,7 @@ from lipcert.data.dataset import Dataset, fit
 from lipcert.data.encode import encode
 from lipcert.data.read import read
 from lipcert.data.tokenizer import tokenizer
+from lipcert.data.tokens import tokenizer_of
 from lipcert.errors import InputError, UnsupportedError
 
 
@@ -62,7 +64,7 @@ def open_session(setup: Setup) -> Session:
             hint="Attack the module it was exported from: a state dict with --arch.",
         )
     example = model.example_inputs[0]
-    dataset = _dataset(setup, example)
+    dataset = _dataset(setup, model.module, example, model.metadata)
     problem = fit(dataset, tuple(example.shape[1:]))
     if problem:
         raise InputError(
@@ -77,10 +79,20 @@ def open_session(setup: Setup) -> Session:
     return Session(model, dataset, target, inputs, x, y)
 
 
-def _dataset(setup: Setup, example: Tensor) -> Dataset:
-    """The data, text as token ids of the length that the network takes."""
+def _dataset(setup: Setup, network: nn.Module, example: Tensor, metadata: Mapping[str, str]) -> Dataset:
+    """The data, text as token ids of the length that the network takes.
+
+    A network that continues a text is from now on asked for one token, the one after the last.
+    """
+    if vocabulary := answers(network, example, setup.output):
+        last_token(network, setup.output)
+        return held_out_windows(setup.data, setup.tokenizer, metadata, example.shape[1], vocabulary, setup.limit)
     dataset = read(setup.data, limit=setup.limit)
-    return encode(dataset, tokenizer(setup.tokenizer), example.shape[-1]) if setup.tokenizer else dataset
+    tokens = own_tokens(setup.tokenizer, metadata) if dataset.kind == "text" else {}
+    if not setup.tokenizer and not tokens:
+        return dataset
+    by = tokenizer(setup.tokenizer) if setup.tokenizer else tokenizer_of(tokens)
+    return encode(dataset, by, example.shape[-1])
 
 
 def attack_rows(setup: Setup, plan: Plan, seed: int, batch: int, rows: Sequence[int]) -> dict[str, Any]:

@@ -23,8 +23,9 @@ import numpy as np
 from flint import arb
 from torch import nn
 
+from lipcert.architectures.arguments import GPTArguments
 from lipcert.architectures.blocks import Block
-from lipcert.architectures.transformer import GPT, GPTArguments
+from lipcert.architectures.transformer import GPT
 from lipcert.norms import ball
 from lipcert.norms.estimate import lanczos
 

@@ -9,6 +9,7 @@ The metadata entry "lipcert.recipe" is JSON:
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -65,10 +66,12 @@ def save(
     arguments: Mapping[str, Any],
     input_shape: tuple[int, ...],
     input_dtype: InputType = "float32",
+    about: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Writes `module`, atomically; architectures.build(architecture, arguments) must rebuild it.
 
-    input_shape: without the batch. input_dtype: "int64" for a network of token ids.
+    input_shape: without the batch. input_dtype: "int64" for a network of token ids. about: more entries of the file's
+    metadata.
 
     An existing file is replaced. Raises InputError when the recipe builds another network, OutputError when
     the file cannot be written.
@@ -80,7 +83,7 @@ def save(
     )
     _check_rebuilds(module, recipe)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-    content = to_bytes(tensors, {METADATA_KEY: recipe.model_dump_json()})
+    content = to_bytes(tensors, {**about, METADATA_KEY: recipe.model_dump_json()})
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(content)

@@ -1,7 +1,8 @@
 """A file → Model, by what the file contains."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from torch import Tensor, nn
 
@@ -17,6 +18,7 @@ Inputs = Sequence[examples.Shape | examples.Ids]
 """The shape of every input without the batch: (1, 28, 28), or Ids((256,)) for token ids."""
 
 _SHOWN = 12
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def load(
@@ -65,7 +67,7 @@ def _from_safetensors(path: Path, arch: str | None, inputs: Inputs | None) -> Mo
     module = lipcert.build(recipe)
     match.fill(module, found, str(path))
     provenance = Provenance(path, "lipcert", file_sha256(path))
-    return _model(module, examples.from_shapes(inputs or [recipe.example]), provenance)
+    return _model(module, examples.from_shapes(inputs or [recipe.example]), provenance, metadata)
 
 
 def _from_pickle(path: Path, kind: Format, arch: str | None, inputs: Inputs | None, trust: bool) -> Model:
@@ -101,9 +103,11 @@ def _examples(given: tuple[Tensor, ...] | None, inputs: Inputs | None) -> tuple[
     return given
 
 
-def _model(module: nn.Module, inputs: tuple[Tensor, ...], provenance: Provenance) -> Model:
+def _model(
+    module: nn.Module, inputs: tuple[Tensor, ...], provenance: Provenance, metadata: Mapping[str, str] = _NONE
+) -> Model:
     module.eval().requires_grad_(False)
-    return Model(module, None, examples.like(module, inputs), provenance)
+    return Model(module, None, examples.like(module, inputs), provenance, metadata)
 
 
 def _architecture_needed(path: Path, found: list[StateDict]) -> UsageError | InputError:

@@ -1,6 +1,7 @@
 """What a checkpoint becomes: a network that can be run, example inputs, and where both come from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -31,12 +32,14 @@ class Model:
 
     example_inputs: positional inputs with their batch dimension; their shapes belong to every claim.
     provenance: None for a model that never was a file.
+    metadata: what a safetensors file says beside its tensors.
     """
 
     module: nn.Module | None
     program: ExportedProgram | None
     example_inputs: tuple[Tensor, ...]
     provenance: Provenance | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.module is None) == (self.program is None):

@@ -8,10 +8,18 @@ import typer
 from lipcert.cli.options import Arch, Checkpoint, Input, Source, TrustPickle
 
 Data = Annotated[
-    str, typer.Option(help="Examples with labels: .npz, images, MNIST, CIFAR-10, lines of text, file.py:function.")
+    str,
+    typer.Option(
+        help="Examples with labels: .npz, images, MNIST, CIFAR-10, lines of text, file.py:function. For a network that "
+        "continues text: shakespeare, a text file, or a folder of .txt files, of which the part held out counts."
+    ),
 ]
 TokenizerFile = Annotated[
-    str, typer.Option("--tokenizer", help="For text: a vocabulary, a token a line; chars:FILE; or tokenizer.json.")
+    str,
+    typer.Option(
+        "--tokenizer",
+        help="For text: a vocabulary, a token a line; chars:FILE; bytes; tokenizer.json. [default: the checkpoint's]",
+    ),
 ]
 Suite = Annotated[str, typer.Option(help="A threat model: attacks/NAME.toml. [default: the first of lipcert.toml]")]
 Eps = Annotated[list[str], typer.Option("--eps", help="Budgets in place of the suite's, such as 0.1 or 8/255.")]

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 import lipcert
-from lipcert.cli import attack, bound, check, init, ops, verify
+from lipcert.cli import attack, bound, check, init, ops, train, verify
+from lipcert.cli.train_flags import RecipeCommand
 from lipcert.errors import ExitCode, LipcertError
 
 # In the order of `lipcert --help`, which shows the first sentence of each docstring (65 letters at most).
@@ -18,6 +19,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "verify": verify.verify,
     "attack": attack.attack,
     "certify": attack.certify,
+    "train": train.train,
     "ops": ops.ops,
     "init": init.init,
     "check": check.check,
@@ -34,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for name, command in COMMANDS.items():
-    app.command(name)(command)
+    app.command(name, cls=RecipeCommand if command is train.train else None)(command)
 
 
 def _print_version(wanted: bool) -> bool:

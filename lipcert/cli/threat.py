@@ -50,7 +50,9 @@ def read_threat(flags: Flags) -> "Threat":
     flags = _completed(flags, workspace) if flags.path is None else flags
     if not flags.data:
         raise UsageError("no data are given.", hint="Name some: --data mnist.npz, or data = ... in lipcert.toml.")
-    name, suite = _suite(workspace, flags.suite, bool(flags.source), flags.eps)
+    ids = _takes_ids(flags)
+    wanted = flags.suite or _default_suite(workspace, ids)
+    name, suite = _suite(workspace, wanted, ids or bool(flags.source), flags.eps)
     plan, inside = _plan(suite, flags), suite.space == "embedding" or bool(flags.source)
     if flags.out is not None:
         for kind in ("attack", "certify"):
@@ -75,6 +77,29 @@ def _completed(flags: Flags, workspace: "Workspace | None") -> Flags:
     )  # fmt: skip
 
 
+def _takes_ids(flags: Flags) -> bool:
+    """Whether the network's first input is token ids, as --input or a lipcert checkpoint says."""
+    from lipcert.checkpoint.lipcert import recipe_of
+    from lipcert.checkpoint.safetensors import metadata
+    from lipcert.checkpoint.sniff import Format, sniff
+
+    if flags.inputs or flags.arch:
+        return bool(flags.inputs) and flags.inputs[0].startswith("ids:")
+    assert flags.path is not None  # the workspace's model where none is given
+    if sniff(flags.path) is not Format.SAFETENSORS:
+        return False
+    recipe = recipe_of(metadata(flags.path), str(flags.path))
+    return recipe is not None and recipe.input_dtype == "int64"
+
+
+def _default_suite(workspace: "Workspace | None", ids: bool) -> str:
+    """The first that the workspace names; for token ids, the first that perturbs what their embedding returns."""
+    if workspace is None:
+        return ""
+    names = workspace.settings.suites
+    return next((name for name in names if not ids or workspace.suites[name].space == "embedding"), "")
+
+
 def _suite(workspace: "Workspace | None", name: str, inside: bool, eps: list[str]) -> tuple[str, "Suite"]:
     from difflib import get_close_matches
 
@@ -82,7 +107,6 @@ def _suite(workspace: "Workspace | None", name: str, inside: bool, eps: list[str
     from lipcert.workspace.schema import Suite
 
     known = dict(workspace.suites) if workspace is not None else {}
-    name = name or next(iter(workspace.settings.suites if workspace is not None else []), "")
     if name in known:
         return name, known[name]
     if name:

@@ -8,21 +8,28 @@ from numpy.typing import NDArray
 from lipcert.checkpoint.hashing import file_sha256
 from lipcert.data import files, unpickle
 from lipcert.data.arrays import from_stored
-from lipcert.data.dataset import Dataset
+from lipcert.data.dataset import Dataset, Split
 from lipcert.errors import InputError
 
 CLASSES = 10
 _SHAPE = (3, 32, 32)
 _BYTES = 3 * 32 * 32
-_TEST, _TRAIN = "test_batch", "data_batch_"
+_BATCHES: dict[Split, str] = {"test": "test_batch", "train": "data_batch_[1-5]"}
 
 
-def find(folder: Path) -> list[Path]:
-    """The batches in a folder: of the test set where it is there, else of the training set."""
-    for pattern in (_TEST, f"{_TEST}.bin", f"{_TRAIN}[1-5]", f"{_TRAIN}[1-5].bin"):
-        if found := sorted(folder.glob(pattern)):
-            return found
-    return []
+def find(folder: Path, split: Split = "test") -> list[Path]:
+    """The batches in a folder: of the set that is asked for where it is there, else of the other one."""
+    found = {name: paths for name, pattern in _BATCHES.items() if (paths := _batches(folder, pattern))}
+    return found.get(split) or next(iter(found.values()), [])
+
+
+def has_both(folder: Path) -> bool:
+    """Whether there are a test set and a training set."""
+    return all(_batches(folder, pattern) for pattern in _BATCHES.values())
+
+
+def _batches(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.glob(pattern)) or sorted(folder.glob(f"{pattern}.bin"))
 
 
 def read(paths: list[Path], name: str, limit: int | None) -> Dataset:

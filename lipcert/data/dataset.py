@@ -11,6 +11,8 @@ from lipcert.data.pixels import Pixels
 from lipcert.errors import InputError
 
 Kind = Literal["images", "vectors", "text", "tokens"]
+Split = Literal["test", "train"]
+"""Which of two sets is meant where one place holds both; where it holds one, that one is read for either."""
 Labels = NDArray[np.int64]
 Row = NDArray[np.int64]
 Inputs = NDArray[Any] | Pixels | list[str] | list[Row]

@@ -48,12 +48,16 @@ def start(path: Path, size: int) -> bytes:
 
 def text(path: Path) -> str:
     """A file as UTF-8, its line ends as they are. Raises InputError where it is no text."""
-    raw = content(path)
+    return decoded(content(path), str(path))
+
+
+def decoded(raw: bytes, name: str) -> str:
+    """UTF-8 as text. Raises InputError, naming the line, where it is none."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}:{line} is no UTF-8 text", hint="Store it as UTF-8.") from error
+        raise InputError(f"{name}:{line} is no UTF-8 text", hint="Store it as UTF-8.") from error
 
 
 def files_sha256(folder: Path, files: Iterable[Path]) -> str:

@@ -6,21 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipcert.data.arrays import from_stored
-from lipcert.data.dataset import Dataset
+from lipcert.data.dataset import Dataset, Split
 from lipcert.data.files import damaged, files_sha256, octets
 from lipcert.errors import InputError
 
-SETS = ("t10k", "train")
+SETS: dict[Split, str] = {"test": "t10k", "train": "train"}
 _IMAGES, _LABELS = "images", "labels"
 
 
-def find(folder: Path) -> Path | None:
-    """The images in a folder: of the test set where it is there, else of the training set."""
-    for name in SETS:
-        for path in sorted(folder.glob(f"{name}-{_IMAGES}?idx3-ubyte*")):
-            if path.name.endswith(("-ubyte", "-ubyte.gz")):
-                return path
-    return None
+def find(folder: Path, split: Split = "test") -> Path | None:
+    """The images in a folder: of the set that is asked for where it is there, else of the other one."""
+    found = {name: path for name, prefix in SETS.items() if (path := _images(folder, prefix))}
+    return found.get(split) or next(iter(found.values()), None)
+
+
+def has_both(folder: Path) -> bool:
+    """Whether there are a test set and a training set."""
+    return all(_images(folder, prefix) for prefix in SETS.values())
+
+
+def _images(folder: Path, prefix: str) -> Path | None:
+    found = sorted(folder.glob(f"{prefix}-{_IMAGES}?idx3-ubyte*"))
+    return next((path for path in found if path.name.endswith(("-ubyte", "-ubyte.gz"))), None)
 
 
 def read(path: Path, name: str, limit: int | None) -> Dataset:

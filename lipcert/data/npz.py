@@ -11,20 +11,25 @@ from numpy.typing import NDArray
 from lipcert.checkpoint.hashing import file_sha256
 from lipcert.data import files
 from lipcert.data.arrays import from_stored
-from lipcert.data.dataset import Dataset
+from lipcert.data.dataset import Dataset, Split
 from lipcert.data.pixels import WAY_OUT
 from lipcert.errors import InputError
 
 PAIRS = (("x_test", "y_test"), ("x_train", "y_train"), ("x", "y"), ("images", "labels"))
-"""Of the first two the first is taken where both are there."""
+"""Of the first two one is taken, as it is asked for, where both are there."""
 
 _HEADER = 30
 """Bytes of a zip member's own header, before its name and its extra field, whose lengths are its last four bytes."""
 
 
-def read(path: Path, name: str, limit: int | None) -> Dataset:
+def has_both(path: Path) -> bool:
+    """Whether there are a test set and a training set."""
+    return set(_names(path)) >= {name for pair in PAIRS[:2] for name in pair}
+
+
+def read(path: Path, name: str, limit: int | None, split: Split = "test") -> Dataset:
     """The examples of an `.npz`; x and y as `from_stored` takes them."""
-    x_name, y_name = _pair(_names(path), path)
+    x_name, y_name = _pair(_names(path), path, split)
     x, y = _array(path, x_name), _array(path, y_name)
     for key, array in ((x_name, x), (y_name, y)):
         if not array.ndim:
@@ -44,10 +49,10 @@ def _names(path: Path) -> list[str]:
         raise files.damaged(path, f"cannot be read as an .npz: {error}") from error
 
 
-def _pair(names: list[str], path: Path) -> tuple[str, str]:
+def _pair(names: list[str], path: Path, split: Split) -> tuple[str, str]:
     found = [pair for pair in PAIRS if set(pair) <= set(names)]
     if found[:2] == list(PAIRS[:2]):
-        del found[1]
+        del found[1 if split == "test" else 0]
     if len(found) == 1:
         return found[0]
     seen = f"holds {', '.join(names) or 'nothing'}"

@@ -1,5 +1,6 @@
-"""Text → token ids: by words, by characters, or as a Hugging Face tokenizer does it."""
+"""Text → token ids: by words, by characters, by bytes, or as a Hugging Face tokenizer does it."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -8,9 +9,12 @@ from lipcert.checkpoint.hashing import file_sha256
 from lipcert.data.files import text
 from lipcert.errors import InputError, UsageError
 
-CHARACTERS = "chars:"
-_CLS, _SEP, _UNK, _PAD = "[CLS]", "[SEP]", "[UNK]", "[PAD]"
-_PADS = (_PAD, "<pad>", "<|pad|>")
+BYTES, CHARACTERS = "bytes", "chars:"
+PAD, UNK, NUL = "[PAD]", "[UNK]", "\0"
+"""The tokens that fill up, a word that is not known, and the character that fills up where it is in a vocabulary."""
+
+_CLS, _SEP = "[CLS]", "[SEP]"
+_PADS = (PAD, "<pad>", "<|pad|>")
 _SHOWN = 60
 
 
@@ -24,16 +28,21 @@ class Tokenizer(Protocol):
     def pad(self) -> int | None: ...
     @property
     def sha256(self) -> str: ...
-    def ids(self, line: str) -> list[int]:
-        """Raises InputError for what is not in the vocabulary and has no id that stands for it."""
+    def ids(self, line: str, *, framed: bool = True) -> list[int]:
+        """framed: with the tokens that mark beginning and end, where there are such.
+
+        Raises InputError for what is not in the vocabulary and has no id that stands for it.
+        """
         ...
 
 
 def tokenizer(spec: str) -> Tokenizer:
-    """What a vocabulary file says: FILE with one token a line, chars:FILE, or tokenizer.json.
+    """What "bytes" or a vocabulary file says: FILE with one token a line, chars:FILE, or tokenizer.json.
 
     Raises InputError where the file cannot be read as that, UsageError where a package is missing.
     """
+    if spec == BYTES:
+        return Bytes()
     if spec.startswith(CHARACTERS):
         path = Path(spec.removeprefix(CHARACTERS))
         return Characters(
@@ -57,18 +66,18 @@ class Words:
 
     @property
     def pad(self) -> int | None:
-        return self.vocabulary.get(_PAD)
+        return self.vocabulary.get(PAD)
 
-    def ids(self, line: str) -> list[int]:
-        known, unknown = self.vocabulary, self.vocabulary.get(_UNK)
+    def ids(self, line: str, *, framed: bool = True) -> list[int]:
+        known, unknown = self.vocabulary, self.vocabulary.get(UNK)
         inner = [known.get(word, unknown) for word in line.split()]
         if None in inner:
             word = line.split()[inner.index(None)]
             raise InputError(
-                f"the word {word[:_SHOWN]!r} is not in {self.name}", hint=f"Add it, or {_UNK} for all such."
+                f"the word {word[:_SHOWN]!r} is not in {self.name}", hint=f"Add it, or {UNK} for all such."
             )
-        framed = [known.get(_CLS), *inner, known.get(_SEP)]
-        return [token for token in framed if token is not None]
+        whole = [known.get(_CLS), *inner, known.get(_SEP)] if framed else inner
+        return [token for token in whole if token is not None]
 
 
 def words(path: Path) -> Words:
@@ -95,19 +104,33 @@ class Characters:
     vocabulary: dict[str, int]
     sha256: str
     name: str
-    pad = None
 
     @property
     def size(self) -> int:
         return len(self.vocabulary)
 
-    def ids(self, line: str) -> list[int]:
+    @property
+    def pad(self) -> int | None:
+        return self.vocabulary.get(NUL)
+
+    def ids(self, line: str, *, framed: bool = True) -> list[int]:
         missing = next((character for character in line if character not in self.vocabulary), None)
         if missing is not None:
             raise InputError(
                 f"the character {missing!r} does not occur in {self.name}", hint="Name the text that it was trained on."
             )
         return [self.vocabulary[character] for character in line]
+
+
+class Bytes:
+    """A token a byte of UTF-8; NUL, which no text has, fills up."""
+
+    size = 256
+    pad = 0
+    sha256 = hashlib.sha256(b"bytes").hexdigest()
+
+    def ids(self, line: str, *, framed: bool = True) -> list[int]:
+        return list(line.encode())
 
 
 class HuggingFace:
@@ -133,6 +156,6 @@ class HuggingFace:
         found = (self._fast.token_to_id(token) for token in _PADS)
         self.pad: int | None = next((token for token in found if token is not None), None)
 
-    def ids(self, line: str) -> list[int]:
-        ids: list[int] = self._fast.encode(line).ids
+    def ids(self, line: str, *, framed: bool = True) -> list[int]:
+        ids: list[int] = self._fast.encode(line, add_special_tokens=framed).ids
         return ids

@@ -1,14 +1,24 @@
-"""A run over examples, of attacks or of certification: one JSON file, and beside it the table it names."""
+"""Runs, of attacks and certification over examples and of training: one JSON file, beside it the tables it names."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from lipcert.store.atomic import require_free, write_json
-from lipcert.store.schema import SCHEMA_VERSION, read_json, shape_problems
+from lipcert.store.schema import SCHEMA_VERSION, Kind, read_json, shape_problems
 from lipcert.store.table import Column, Row, Value, read_table, write_table
 
 RunKind = Literal["attack", "certify"]
+TrainTable = Literal["metrics", "activations", "spectra", "casts"]
+
+TRAIN: Kind = "train"
+
+
+class Table(NamedTuple):
+    """What `write_table` takes."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Row]
 
 
 def write_run(
@@ -39,14 +49,35 @@ def read_run(path: Path, kind: RunKind) -> tuple[dict[str, Any], list[dict[str, 
     return found, read_table(path.parent, found["table"])
 
 
+def write_training(
+    folder: Path, found: Mapping[str, Any], tables: Mapping[TrainTable, Table], *, overwrite: bool = False
+) -> Path:
+    """Write TABLE.csv and TABLE.parquet for each table and, last, train.json; the path of the latter.
+
+    found: what the schema wants beside schema_version, kind and tables. Raises as `write_run` does.
+    """
+    path = folder / f"{TRAIN}.json"
+    require_free(path, overwrite=overwrite)
+    _require_shape(TRAIN, {**found, "tables": dict.fromkeys(tables, _PLACEHOLDER)})
+    described = {name: write_table(folder, name, *table, overwrite=overwrite) for name, table in tables.items()}
+    write_json(path, _document(TRAIN, {**found, "tables": described}), overwrite=overwrite)
+    return path
+
+
+def read_training(path: Path) -> tuple[dict[str, Any], dict[TrainTable, list[dict[str, Value]]]]:
+    """The JSON of a training run and the rows of its tables. Raises InputError as `read_run` does."""
+    found = read_json(path, TRAIN)
+    return found, {name: read_table(path.parent, table) for name, table in found["tables"].items()}
+
+
 _PLACEHOLDER = {"csv": "a.csv", "parquet": "a.parquet", "rows": 0, "sha256": "0" * 64, "columns": []}
 
 
-def _document(kind: RunKind, found: Mapping[str, Any]) -> dict[str, Any]:
+def _document(kind: Kind, found: Mapping[str, Any]) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, "kind": kind, **found}
 
 
-def _require_shape(kind: RunKind, found: Mapping[str, Any]) -> None:
+def _require_shape(kind: Kind, found: Mapping[str, Any]) -> None:
     problems = list(shape_problems(_document(kind, found), kind))
     if problems:
         article = "an" if kind == "attack" else "a"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
-Kind = Literal["result", "certificate", "attack", "certify"]
+Kind = Literal["result", "certificate", "attack", "certify", "train"]
 
 _HINT = "Name a JSON file that lipcert wrote."
 _PROBLEMS_SHOWN = 5

@@ -47,7 +47,7 @@ def write_table(
     Raises OutputError where one of the files exists or cannot be written, ValueError for a row that is none.
     """
     path, packed = folder / f"{name}.csv", folder / f"{name}.parquet"
-    content = _to_csv(columns, rows)
+    content = to_csv(columns, rows)
     for each in (path, packed):
         require_free(each, overwrite=overwrite)
     write_bytes(packed, _to_parquet(columns, rows), overwrite=overwrite)
@@ -72,7 +72,7 @@ def read_table(folder: Path, described: Mapping[str, Any]) -> list[dict[str, Val
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no UTF-8 text", hint="Store it as UTF-8.") from error
     columns = [Column(**column) for column in described["columns"]]
-    rows = list(_rows(path, text, columns))
+    rows = list(parse_csv(path, text, columns))
     if len(rows) != described["rows"]:
         raise InputError(f"{path} has {len(rows)} rows; {described['rows']} were written", hint=_HINT)
     if hashlib.sha256(content).hexdigest() != described["sha256"]:
@@ -83,7 +83,8 @@ def read_table(folder: Path, described: Mapping[str, Any]) -> list[dict[str, Val
 _HINT = "It has been changed since: restore it, or run again."
 
 
-def _to_csv(columns: Sequence[Column], rows: Sequence[Row]) -> bytes:
+def to_csv(columns: Sequence[Column], rows: Sequence[Row]) -> bytes:
+    """The CSV of `write_table`. Raises ValueError for a row that is none."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([column.name for column in columns])
@@ -127,7 +128,8 @@ def _to_parquet(columns: Sequence[Column], rows: Sequence[Row]) -> bytes:
         return draft.read_bytes()
 
 
-def _rows(path: Path, text: str, columns: Sequence[Column]) -> Iterator[dict[str, Value]]:
+def parse_csv(path: Path, text: str, columns: Sequence[Column]) -> Iterator[dict[str, Value]]:
+    """The rows of such a CSV. Raises InputError, naming `path` and the line, where it is none of these columns."""
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         _require_header(path, next(lines, []), [column.name for column in columns])

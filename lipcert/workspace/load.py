@@ -4,15 +4,15 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from lipcert.errors import InputError
-from lipcert.workspace.schema import IDS, SHAPE, ModelEntry, Settings, Suite, Table
+from lipcert.workspace.schema import NO_KEYS, ModelEntry, Settings, Suite
+from lipcert.workspace.table import Found, Table, explain, nearest
 
 SETTINGS_FILE = "lipcert.toml"
 ATTACKS_FOLDER = "attacks"
@@ -70,7 +70,7 @@ def _table(file: Path, schema: type[T], problems: list[Problem]) -> T | None:
     except FileNotFoundError:
         problems.append(Problem(file, "", "no such file; `lipcert init` writes one"))
     except ValidationError as error:
-        problems += [Problem(file, *_describe(detail, schema)) for detail in error.errors()]
+        problems += [Problem(file, *found) for detail in error.errors() for found in _explain(detail, schema)]
     except UnicodeDecodeError:
         problems.append(Problem(file, "", "no TOML: it is not UTF-8 text"))
     except (ValueError, RecursionError) as error:  # bad TOML, an integer of thousands of digits, deep nesting
@@ -80,34 +80,26 @@ def _table(file: Path, schema: type[T], problems: list[Problem]) -> T | None:
     return None
 
 
-def _describe(detail: ErrorDetails, schema: type[Table]) -> tuple[str, str]:
-    """The path of the key that pydantic complains about, and what to tell a person."""
-    where = ".".join(str(part) for part in detail["loc"] if part not in (SHAPE, IDS))
-    if detail["type"] == "missing":
-        return where, "is missing"
-    if detail["type"] == "extra_forbidden":
-        table = ModelEntry if len(detail["loc"]) > 1 else schema  # the only table inside another
-        return where, f"is no known key; {_nearest(str(detail['loc'][-1]), table.model_fields)}"
-    message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else detail["msg"]
-    seen = "" if isinstance(detail["input"], dict) else f" (seen: {_short(detail['input'])})"
-    return where, message + seen
-
-
-def _short(value: Any) -> str:
-    text = str(value) if isinstance(value, Decimal) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _explain(detail: ErrorDetails, schema: type[Table]) -> list[Found]:
+    if detail["type"] != "extra_forbidden":
+        return explain(detail, hidden=NO_KEYS)
+    table = (
+        ModelEntry if len(detail["loc"]) > 1 else schema
+    )  # the only table inside another that pydantic looks through
+    hint = nearest(str(detail["loc"][-1]), table.model_fields)
+    return [Found(".".join(map(str, detail["loc"])), f"is no known key; {hint}")]
 
 
 def _dangling(root: Path, settings: Settings, suites: list[str]) -> Iterator[tuple[str, str]]:
     """What lipcert.toml names and is not there."""
     if settings.default_model is not None and settings.default_model not in settings.models:
-        hint = _nearest(settings.default_model, settings.models)
+        hint = nearest(settings.default_model, settings.models)
         yield "default_model", f"there is no [models.{settings.default_model}]; {hint}"
     for position, suite in enumerate(settings.suites):
         if suite not in suites:
             yield (
                 f"suites.{position}",
-                f"there is no {ATTACKS_FOLDER}/{suite}.toml; {_nearest(suite, suites)}",
+                f"there is no {ATTACKS_FOLDER}/{suite}.toml; {nearest(suite, suites)}",
             )
     for name, model in settings.models.items():
         if not (root / model.path).is_file():
@@ -115,9 +107,3 @@ def _dangling(root: Path, settings: Settings, suites: list[str]) -> Iterator[tup
         script = (model.arch or "").rpartition(":")[0]
         if script.endswith(".py") and not (root / script).is_file():
             yield f"models.{name}.arch", f"there is no file {root / script}"
-
-
-def _nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
-    """Which known word was meant, or all of them where none is near."""
-    close = get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known) or 'none'}"

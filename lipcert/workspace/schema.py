@@ -8,8 +8,6 @@ from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     PlainValidator,
@@ -20,8 +18,11 @@ from pydantic import (
 )
 
 from lipcert.workspace.exact import DomainSpec, parse_domain, parse_exact
+from lipcert.workspace.recipe import Recipe
+from lipcert.workspace.table import Table
 
 _FUNCTION = re.compile(r"(?:[^:]+\.py|\w+(?:\.\w+)*):\w+")
+_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _IDS = re.compile(r"ids:[1-9]\d*(,[1-9]\d*)*", re.ASCII)
 _ATTACK = re.compile(r"[a-z][a-z0-9-]*|\w+(?:\.\w+)*:\w+")
 
@@ -73,24 +74,27 @@ def _ids(value: str) -> str:
     return value
 
 
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("a recipe names the folder of its runs: write letters, digits, '-', '_' and '.'")
+    return value
+
+
 Exact = Annotated[Fraction, PlainValidator(_exact)]
 Version = Annotated[int, AfterValidator(_version)]
 ATTACK_NAMES = ("fgsm", "pgd", "pgd-momentum", "apgd-ce", "apgd-dlr", "apgd-t", "minimal", "square")
 NormName = Literal["l2", "linf", "token-l2", "token-rms"]
 
 SHAPE, IDS = "shape", "token ids"
-"""The two ways to write an input; pydantic puts them into the paths of its errors."""
+"""The two ways to write an input."""
+
+NO_KEYS = (SHAPE, IDS, "[key]")
+"""What pydantic puts into the paths of its errors and no file has."""
 
 InputShape = Annotated[
     Annotated[list[PositiveInt], Field(min_length=1), Tag(SHAPE)] | Annotated[str, AfterValidator(_ids), Tag(IDS)],
     Discriminator(lambda value: IDS if isinstance(value, str) else SHAPE),
 ]
-
-
-class Table(BaseModel):
-    """A TOML table: immutable, of exactly the types stated, without unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class ModelEntry(Table):
@@ -138,12 +142,13 @@ class ModelEntry(Table):
 
 
 class Settings(Table):
-    """`lipcert.toml`. suites: names of files in attacks/, without the ending."""
+    """`lipcert.toml`. suites: names of files in attacks/, without the ending. train: recipes."""
 
     version: Version
     default_model: str | None = None
-    suites: list[str] = []
-    models: dict[str, ModelEntry] = {}
+    suites: list[str] = Field(default_factory=list)
+    models: dict[str, ModelEntry] = Field(default_factory=dict)
+    train: dict[Annotated[str, AfterValidator(_name)], Recipe] = Field(default_factory=dict)
 
 
 class Suite(Table):

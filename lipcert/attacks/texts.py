@@ -1,0 +1,95 @@
+"""The data of a network of token ids: labelled texts for a classifier, windows of a text for one that continues it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lipcert.attacks.target import Target
+from lipcert.data.dataset import Dataset
+from lipcert.data.stream import SHARE, Stream, stream, windows
+from lipcert.data.tokens import CHARS, Tokens, checked, named, same_tokens
+from lipcert.errors import InputError
+
+TRAINING = "lipcert.training"
+"""The entry of a checkpoint's metadata that says how it was trained, JSON: here its "tokens" and "recipe" count."""
+
+
+def answers(network: nn.Module, example: Tensor, output: str) -> int:
+    """How many tokens there are to continue with: of a network (1, T) ids → (1, T, tokens). 0 for any other."""
+    if example.is_floating_point() or example.dim() != 2:
+        return 0
+    target = Target(network, output=output)
+    with target.frozen(), torch.no_grad():
+        logits = target(example)
+    return logits.shape[2] if logits.dim() == 3 and logits.shape[1] == example.shape[1] else 0
+
+
+def last_token(network: nn.Module, output: str) -> None:
+    """From now on the network returns its logits at the last token only, (batch, T, tokens) → (batch, tokens)."""
+
+    def last(_module: nn.Module, _inputs: Any, returned: Any) -> Any:
+        logits = (returned[output] if isinstance(returned, Mapping) else returned[int(output)]) if output else returned
+        return {output: logits[:, -1]} if output else logits[:, -1]
+
+    network.register_forward_hook(last)
+
+
+def held_out_windows(
+    data: str, tokenizer: str, metadata: Mapping[str, str], context: int, vocabulary: int, limit: int | None
+) -> Dataset:
+    """Windows of the part of a text that training held out, each labelled with the token after it.
+
+    tokenizer: "" for the tokens that the checkpoint says; where it says none, the text's own characters.
+    Raises InputError where the tokens of the text are not the network's.
+    """
+    there = tokens_of(metadata)
+    text = stream(data, tokenizer or there or CHARS)
+    problem = same_tokens(there, text.tokens) if there else _unlike(text, vocabulary)
+    if problem:
+        raise InputError(
+            f"{data} does not fit the network: {problem}",
+            hint="Leave --tokenizer out." if there else "Name what it was trained with: --tokenizer chars:FILE.",
+        )
+    return windows(text, context, limit, _share(metadata))
+
+
+def tokens_of(metadata: Mapping[str, str]) -> Tokens:
+    """How text becomes ids, as the checkpoint says; {} where it does not. Raises InputError where it is nonsense."""
+    tokens = _training(metadata).get("tokens")
+    return checked(tokens) if tokens else {}
+
+
+def own_tokens(tokenizer: str, metadata: Mapping[str, str]) -> Tokens:
+    """What the checkpoint says, {} where it does not. Raises InputError where --tokenizer names other ones."""
+    there = tokens_of(metadata)
+    problem = same_tokens(there, named(tokenizer)) if there and tokenizer else ""
+    if problem:
+        raise InputError(f"--tokenizer {tokenizer}: {problem}", hint="Leave it out: the checkpoint has its own.")
+    return there
+
+
+def _unlike(text: Stream, vocabulary: int) -> str:
+    """What speaks against a text's tokens where the checkpoint does not say its own."""
+    exact = text.tokens["kind"] == CHARS
+    if text.vocabulary == vocabulary or (text.vocabulary < vocabulary and not exact):
+        return ""
+    return f"it knows {vocabulary} tokens, and the text has {text.vocabulary} {'characters' if exact else 'tokens'}"
+
+
+def _share(metadata: Mapping[str, str]) -> float:
+    recipe = _training(metadata).get("recipe")
+    share = recipe.get("validation_share") if isinstance(recipe, dict) else None
+    return share if isinstance(share, float) and 0 < share < 1 else SHARE
+
+
+def _training(metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        told = json.loads(metadata.get(TRAINING, "{}"))
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise InputError(f"the checkpoint's metadata {TRAINING} is no JSON table", hint="Save it again.")
+    return told

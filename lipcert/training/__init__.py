@@ -1,0 +1,1 @@
+"""Training of networks whose weights stay under a cap: models, optimisers, constraints, the loop."""

@@ -1,0 +1,59 @@
+"""Loss and accuracy on the validation set, and the bound that is proved of the network as it stands."""
+
+import copy
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+
+from lipcert.bounds.engine import bound as prove_bound
+from lipcert.bounds.result import Bound
+from lipcert.errors import UnsupportedError
+from lipcert.rules.domain import Box
+from lipcert.training.batches import Batch
+from lipcert.training.session import Session
+
+
+class Quality(NamedTuple):
+    """loss: mean cross-entropy over all predictions; accuracy: the share of them that is right."""
+
+    loss: float
+    accuracy: float
+
+
+def validate(session: Session) -> Quality:
+    """On the validation set, or as many of its batches as the recipe wants; its batches are shared among processes."""
+    ranks, sums = session.ranks, torch.zeros(3, dtype=torch.float64, device=session.device)
+    session.model.eval()
+    with torch.no_grad():
+        for number, batch in enumerate(validation(session)):
+            if number % ranks.world == ranks.rank:
+                y = batch.y.to(session.device)
+                logits = session.logits(batch.x)
+                right, of = session.task.right(logits, y)
+                sums += torch.tensor([float(session.task.loss(logits, y)) * of, right, of], device=session.device)
+    session.model.train()
+    loss, right, of = ranks.sum(sums).tolist()
+    return Quality(loss / of, right / of)
+
+
+def validation(session: Session) -> Iterator[Batch]:
+    size = session.recipe.batch // session.recipe.accumulate
+    return session.task.validation(size, session.recipe.validation_batches or None)
+
+
+def proved(session: Session, seconds: float) -> Bound | None:
+    """The bound of the network as it stands: in token-rms from the embedding for tokens, else in l2 on all pixels.
+
+    seconds: for the search, and for the measured bound beside it. None where the network has no finite one.
+    """
+    shape, dtype = session.task.example
+    tokens = dtype == "int64"
+    network = copy.deepcopy(session.model).cpu().eval()
+    x = torch.zeros(1, *shape, dtype=torch.int64 if tokens else torch.float32)
+    try:
+        return prove_bound(
+            network, x, norm="token-rms" if tokens else "l2", domain=None if tokens else Box(0, 1), seconds=seconds
+        )
+    except UnsupportedError:
+        return None

@@ -1,0 +1,164 @@
+"""How runs went and what is inside their networks: curves, activations, singular values, rounding.
+
+`runs` is always a label for each run, with the rows of one table of it, as `lipcert.store.run.read_training` returns
+them.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from lipcert.training.figures.style import HATCHES, SMALL, colour, dashes, legend_below, panels, powers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Rows = Sequence[Mapping[str, Any]]
+
+_MANY_LAYERS = 40
+_NETWORK = "network"
+"""How the path "" is shown."""
+
+
+def curves(runs: Mapping[str, Rows]) -> "Figure":
+    """Loss, validation accuracy and proved bound against steps, from tables `metrics`."""
+    figure, (loss, accuracy, bound) = panels(1, 3)
+    for number, (label, rows) in enumerate(runs.items()):
+        look: dict[str, Any] = {"color": colour(number), "linestyle": dashes(number), "label": label}
+        loss.plot(*_series(rows, "loss"), **look | {"linewidth": 0.6, "alpha": 0.5, "label": None})
+        for axis, name in ((loss, "validation_loss"), (accuracy, "validation_accuracy"), (bound, "log10_bound")):
+            axis.plot(*_series(rows, name), linewidth=1.6, **look)
+    loss.set(title="loss (faint: training batches)", xlabel="step", ylabel="cross-entropy")
+    accuracy.set(title="validation accuracy", xlabel="step")
+    bound.set(title="proved Lipschitz bound", xlabel="step")
+    powers(bound.yaxis)
+    legend_below(figure, *accuracy.get_legend_handles_labels())
+    return figure
+
+
+def activations(runs: Mapping[str, Rows]) -> "Figure":
+    """The largest entry of every layer, and how many of its entries fit fp8, at the last step of tables `activations`.
+
+    Of a network with many layers, a bar a block: its largest entry, and the share of the layer where the fewest fit.
+    """
+    last = {label: _last(rows) for label, rows in runs.items()}
+    paths = _merged([list(each) for each in last.values()])
+    if len(paths) > _MANY_LAYERS:
+        last = {label: _by_block(each) for label, each in last.items()}
+        paths = _merged([list(each) for each in last.values()])
+    rows_high = 0.8 + 0.12 * len(paths) * (len(runs) + 0.6)
+    figure, (largest, share) = panels(1, 2, width=4.6, height=rows_high)
+    _bars(largest, paths, {label: {p: v[0] for p, v in each.items()} for label, each in last.items()})
+    _bars(share, paths, {label: {p: v[1] for p, v in each.items()} for label, each in last.items()})
+    largest.set(xscale="log", title="largest entry")
+    share.set(xlim=(0, 1), title="share that fits fp8 e4m3")
+    share.set_yticklabels([])
+    legend_below(figure, *largest.get_legend_handles_labels())
+    return figure
+
+
+def spectra(
+    rows: Rows, *, steps: Sequence[int] = (), paths: Sequence[str] = (), caps: Mapping[str, float] | None = None
+) -> "Figure":
+    """Singular values of weights at steps, in the RMS→RMS norm, from a table `spectra`; all that there are by default.
+
+    caps: weight → its w_max, drawn where given.
+    """
+    from matplotlib import colormaps
+
+    chosen = list(paths) or list(dict.fromkeys(row["path"] for row in rows))
+    times = list(steps) or sorted({row["step"] for row in rows})
+    columns = min(4, len(chosen))
+    figure, axes = panels(-(-len(chosen) // columns), columns, width=2.6, height=2.2)
+    for axis, path in zip(axes, chosen, strict=False):
+        for number, step in enumerate(times):
+            values = [row["scaled"] for row in rows if row["path"] == path and row["step"] == step]
+            shade = colormaps["viridis"](0.9 - 0.9 * number / max(1, len(times) - 1))  # later is darker
+            axis.plot([(i + 0.5) / len(values) for i in range(len(values))], values, color=shade, label=f"step {step}")
+        if caps and path in caps:
+            axis.axhline(caps[path], color="black", linestyle="--", linewidth=0.8, label="cap")
+        axis.set_title(path.removesuffix(".weight"), fontsize=SMALL)
+        axis.set_ylim(bottom=0)
+    for axis in axes[len(chosen) :]:
+        axis.set_visible(False)
+    for axis in axes[::columns]:
+        axis.set_ylabel("σ·√(d_in/d_out)", fontsize=SMALL)
+    for axis in axes[len(chosen) - columns : len(chosen)]:  # the lowest of every column
+        axis.set_xlabel("rank, as a share", fontsize=SMALL)
+    legend_below(figure, *_once(axes))
+    return figure
+
+
+def casts(runs: Mapping[str, Rows]) -> "Figure":
+    """Accuracy with weights and activations rounded to fewer bits, from tables `casts`."""
+    figure, (axis,) = panels(1, 1, width=2.0 + 1.4 * len(runs))
+    precisions = list(dict.fromkeys(row["precision"] for rows in runs.values() for row in rows))
+    wide = 0.8 / len(precisions)
+    for number, precision in enumerate(precisions):
+        found = [next((r["accuracy"] for r in rows if r["precision"] == precision), 0.0) for rows in runs.values()]
+        places = [place + (number - (len(precisions) - 1) / 2) * wide for place in range(len(runs))]
+        look: dict[str, Any] = {"color": colour(number), "hatch": HATCHES[number % len(HATCHES)], "edgecolor": "white"}
+        bars = axis.bar(places, found, wide, label=precision, **look)
+        axis.bar_label(bars, [f"{100 * value:.1f}" for value in found], fontsize=SMALL - 1, padding=1)
+    axis.set_xticks(range(len(runs)), list(runs), fontsize=SMALL)
+    axis.set(ylabel="validation accuracy", ylim=(0, 1))
+    axis.grid(visible=False, axis="x")
+    legend_below(figure, *axis.get_legend_handles_labels())
+    return figure
+
+
+def _series(rows: Rows, name: str) -> tuple[list[int], list[float]]:
+    """Steps and values, where it was measured."""
+    found = [(row["step"], row[name]) for row in rows if row[name] is not None]
+    return [step for step, _ in found], [value for _, value in found]
+
+
+def _last(rows: Rows) -> dict[str, tuple[float, float]]:
+    """Path → largest entry and share, at the last step."""
+    step = max((row["step"] for row in rows), default=0)
+    return {row["path"]: (row["largest"], row["fp8_share"]) for row in rows if row["step"] == step}
+
+
+def _by_block(layers: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    """The same by the first two parts of the paths."""
+    blocks: dict[str, tuple[float, float]] = {}
+    for path, (largest, share) in layers.items():
+        block = ".".join(path.split(".")[:2])
+        before = blocks.get(block, (largest, share))
+        blocks[block] = max(before[0], largest), min(before[1], share)
+    return blocks
+
+
+def _merged(orders: Sequence[Sequence[str]]) -> list[str]:
+    """All names; one that only later lists have follows the one that it follows there."""
+    merged: list[str] = []
+    for order in orders:
+        place = 0
+        for name in order:
+            if name in merged:
+                place = merged.index(name) + 1
+            else:
+                merged.insert(place, name)
+                place += 1
+    return merged
+
+
+def _bars(axis: "Axes", paths: Sequence[str], runs: Mapping[str, Mapping[str, float]]) -> None:
+    """Beside each other, from the top down; none where a run has no such layer, or it is 0."""
+    thick = 0.8 / len(runs)
+    for number, (label, values) in enumerate(runs.items()):
+        there = [(place, values[path]) for place, path in enumerate(paths) if values.get(path)]
+        look: dict[str, Any] = {"color": colour(number), "hatch": HATCHES[number % len(HATCHES)], "edgecolor": "white"}
+        shift = (number - (len(runs) - 1) / 2) * thick
+        axis.barh([place + shift for place, _ in there], [v for _, v in there], thick, label=label, linewidth=0, **look)
+    axis.set_yticks(range(len(paths)), [path or _NETWORK for path in paths], fontsize=SMALL - 1)
+    axis.set_ylim(len(paths) - 0.4, -0.6)
+    axis.grid(visible=False, axis="y")
+
+
+def _once(axes: Sequence["Axes"]) -> tuple[list[Any], list[str]]:
+    """Handles and labels of a legend for all axes."""
+    pairs = chain.from_iterable(zip(*axis.get_legend_handles_labels(), strict=True) for axis in axes)
+    unique = {label: handle for handle, label in pairs}
+    return list(unique.values()), list(unique)

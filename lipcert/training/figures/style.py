@@ -1,0 +1,82 @@
+"""What the figures share: looks that survive a grey print, axes of powers of ten, and how a figure is written."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lipcert.errors import UsageError
+from lipcert.store.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Every series differs from the others by more than its colour. Colours: Okabe and Ito's first.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7a5c00", "#6a4c93")
+DASHES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")
+HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
+SMALL = 8.0
+
+_DPI = 150
+_KEY, _LETTER = 0.6, 0.07
+"""Inches of a legend's key, and of a letter of size SMALL."""
+
+
+def colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
+
+
+def dashes(number: int) -> str:
+    return DASHES[number % len(DASHES)]
+
+
+def panels(rows: int, columns: int, *, width: float = 3.6, height: float = 3.0) -> tuple["Figure", list["Axes"]]:
+    """A figure with a grid of axes, in reading order. width, height: inches an axis."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UsageError(
+            "figures need the package matplotlib, which is not installed", hint="pip install 'lipcert[figures]'"
+        ) from None
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axis in axes:
+        axis.grid(visible=True, linewidth=0.3)
+        axis.set_axisbelow(True)
+        axis.tick_params(labelsize=SMALL)
+    return figure, axes
+
+
+def powers(axis: Any) -> None:
+    """The values along this `axis.xaxis` or `axis.yaxis` are logarithms to base ten: bounds may exceed a float."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=2))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
+
+
+def power(log10: float) -> str:
+    """For a tick: a power of ten, or, on an axis too short to have two of them, a number."""
+    if abs(log10 - round(log10)) < 1e-6:
+        return f"$10^{{{round(log10)}}}$"
+    return f"{10**log10:.3g}" if abs(log10) < 3 else f"$10^{{{log10:g}}}$"
+
+
+def legend_below(figure: "Figure", handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """Under the axes, in as many columns as the figure has room for."""
+    wide = _KEY + _LETTER * max(map(len, labels), default=0)
+    columns = max(1, min(len(labels), int(figure.get_figwidth() / wide)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=SMALL)
+
+
+def save(figure: "Figure", path: Path, *, overwrite: bool = False) -> None:
+    """Write PATH.svg and PATH.png, the same bytes whenever. Raises OutputError as `write_bytes` does."""
+    import matplotlib as mpl
+
+    for ending, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
+        buffer = io.BytesIO()
+        with mpl.rc_context({"svg.hashsalt": path.name}):
+            figure.savefig(buffer, format=ending, dpi=_DPI, metadata=metadata)
+        write_bytes(path.with_name(f"{path.name}.{ending}"), buffer.getvalue(), overwrite=overwrite)

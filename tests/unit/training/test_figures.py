@@ -1,0 +1,164 @@
+"""Figures of stored tables: what is drawn, how it is labelled, and the files that are written."""
+
+import math
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from lipcert.errors import OutputError, UsageError
+from lipcert.training.figures import runs
+from lipcert.training.figures.accuracy import accuracy
+from lipcert.training.figures.frontier import FILLS, SHAPES, Point, frontier, pareto, point
+from lipcert.training.figures.style import power, save
+from lipcert.workspace.recipe import Recipe
+
+Rows = list[dict[str, Any]]
+
+
+def metrics(*values: tuple[int, float, float | None]) -> Rows:
+    """step, loss, and what else is measured or not."""
+    return [
+        {"step": s, "loss": loss, "validation_loss": m, "validation_accuracy": m, "log10_bound": m}
+        for s, loss, m in values
+    ]
+
+
+def activation(path: str, largest: float, share: float = 0.5, step: int = 1) -> dict[str, Any]:
+    return {"step": step, "path": path, "largest": largest, "fp8_share": share}
+
+
+def test_curves_leave_out_what_was_not_measured() -> None:
+    figure = runs.curves({"a": metrics((1, 3.0, None), (2, 2.0, 264.5)), "b": metrics((1, 3.0, None))})
+    loss, validation, bound = figure.axes
+    assert [list(line.get_ydata()) for line in loss.lines] == [[3.0, 2.0], [264.5], [3.0], []]
+    assert [list(line.get_ydata()) for line in bound.lines] == [[264.5], []]
+    assert [line.get_linestyle() for line in validation.lines] == ["-", "--"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("log10", "text"), [(264.0, "$10^{264}$"), (0.25, "1.78"), (-2.0, "$10^{-2}$"), (400.5, "$10^{400.5}$")]
+)
+def test_ticks_are_powers_of_ten(log10: float, text: str) -> None:
+    assert power(log10) == text
+
+
+def test_activations_are_of_the_last_step_and_layers_stand_in_the_order_of_the_networks() -> None:
+    bare = [activation("a", 9.0, step=1), *(activation(p, 2.0, step=2) for p in ("a", "b", ""))]
+    normed = [activation(path, 5.0, step=2) for path in ("a", "norm", "b", "")]
+    figure = runs.activations({"bare": bare, "normed": normed})
+    largest, share = figure.axes
+    assert [tick.get_text() for tick in largest.get_yticklabels()] == ["a", "norm", "b", "network"]
+    assert sorted(bar.get_width() for bar in largest.patches) == [2.0] * 3 + [5.0] * 4
+    assert {bar.get_width() for bar in share.patches} == {0.5}
+
+
+def test_many_layers_are_a_bar_a_block_at_its_worst() -> None:
+    rows = [activation(f"blocks.{block}.layer.{i}", 1.0 + i, 1 - i / 100) for block in range(5) for i in range(12)]
+    largest, share = runs.activations({"deep": [activation("embedding", 1.0), *rows]}).axes
+    assert [tick.get_text() for tick in largest.get_yticklabels()] == ["embedding", *(f"blocks.{b}" for b in range(5))]
+    assert [bar.get_width() for bar in largest.patches] == [1.0] + [12.0] * 5
+    assert [bar.get_width() for bar in share.patches] == [0.5] + [0.89] * 5
+
+
+def test_layers_that_are_zero_have_no_bar() -> None:
+    largest, _ = runs.activations({"fresh": [activation("a", 1.0), activation("output", 0.0)]}).axes
+    assert len(largest.patches) == 1
+
+
+def test_spectra_are_those_of_the_chosen_weights_and_steps() -> None:
+    rows = [
+        {"step": step, "path": path, "index": i, "value": 1.0, "scaled": 2.0 - i}
+        for step in (0, 10, 20) for path in ("a.weight", "b.weight", "c.weight") for i in range(2)
+    ]  # fmt: skip
+    figure = runs.spectra(rows, caps={"a.weight": 2.5})
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b", "c"]
+    assert [len(axis.lines) for axis in figure.axes] == [4, 3, 3]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["step 0", "step 10", "step 20", "cap"]
+    (axis,) = runs.spectra(rows, paths=["b.weight"], steps=[20]).axes
+    assert list(axis.lines[0].get_ydata()) == [2.0, 1.0]
+
+
+def test_casts_stand_beside_each_other() -> None:
+    rows = [{"precision": p, "loss": 1.0, "accuracy": a} for p, a in (("float32", 0.5), ("float8_e4m3fn", 0.25))]
+    (axis,) = runs.casts({"a": rows, "b": rows[:1]}).axes
+    assert [bar.get_height() for bar in axis.patches] == [0.5, 0.5, 0.25, 0.0]
+    assert [text.get_text() for text in axis.texts] == ["50.0", "50.0", "25.0", "0.0"]
+
+
+def test_accuracy_begins_where_nothing_is_perturbed() -> None:
+    row = {"eps": "8/255", "clean": 0.9, "attacked": 0.5, "certified": 0.25, "by_attack": {}}
+    both = {"norm": "linf", "accuracy": [row]}
+    only = {"norm": "linf", "accuracy": [{**row, "eps": "0", "clean": 0.75, "attacked": 0.75, "certified": None}]}
+    (axis,) = accuracy({"small": both, "plain": only}).axes
+    drawn = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axis.lines}
+    assert drawn == {
+        "small, attacked": ([0.0, 8 / 255], [0.9, 0.5]),
+        "small, certified": ([0.0, 8 / 255], [0.9, 0.25]),
+        "plain, attacked": ([0.0], [0.75]),
+    }
+    with pytest.raises(ValueError, match="l2, linf"):
+        accuracy({"small": both, "other": {**only, "norm": "l2"}})
+
+
+def run(loss: float, bound: float | None, constraint: str = "soft_cap", optimizer: str = "muon") -> Point:
+    return Point(optimizer, constraint, 2.0, loss, bound, guaranteed=optimizer == "muon")
+
+
+def test_the_front_is_of_those_that_none_beats() -> None:
+    best = [run(3.0, 1.0), run(2.0, 4.0), run(1.5, 264.0)]
+    beaten = [run(3.0, 2.0), run(2.5, 4.0), run(1.0, None), run(3.5, 1.0), run(1.5, 300.0)]
+    assert pareto([*beaten, *best]) == best
+    assert pareto([run(1.0, None)]) == []
+
+
+def test_the_frontier_tells_constraint_optimiser_and_guarantee_apart_without_colour() -> None:
+    points = [run(2.0, float(i), name, optimizer) for i, name in enumerate(SHAPES) for optimizer in FILLS]
+    figure = frontier([*points, run(1.25, None, "none", "adamw")])
+    (axis,) = figure.axes
+    looks = {(line.get_marker(), line.get_fillstyle()) for line in axis.lines if line.get_marker() != "None"}
+    assert looks == {(shape, style) for shape in SHAPES.values() for style in FILLS.values()}
+    assert len(set(SHAPES.values())) == len(SHAPES)
+    rings = [line for line in axis.lines if line.get_markersize() == 13]
+    assert len(rings) == len(SHAPES)  # of those by muon
+    assert "adamw none 2 (1.25)" in axis.get_xlabel()
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == [
+        *(name.replace("_", " ") for name in SHAPES), "muon", "adamw", "cap guaranteed", "none better in both",
+    ]  # fmt: skip
+
+
+def test_every_constraint_and_optimiser_of_a_recipe_has_its_look() -> None:
+    fields = Recipe.model_fields
+    assert set(SHAPES) == set(get_args(fields["constraint"].annotation))
+    assert set(FILLS) == set(get_args(fields["optimizer"].annotation))
+
+
+def test_a_point_is_read_from_a_run() -> None:
+    found = {
+        "recipe": {"optimizer": "muon", "constraint": "soft_cap", "w_max": 2.0},
+        "results": {"loss": 1.0, "validation_loss": 1.5, "validation_accuracy": 0.5},
+        "bounds": [{"log10_upper": 3.5}],
+        "guarantee": {"holds": True},
+    }
+    assert point(found) == Point("muon", "soft_cap", 2.0, 1.5, 3.5, guaranteed=True)
+    assert point({**found, "recipe": {"optimizer": "adamw", "constraint": "none"}, "bounds": []}).log10_bound is None
+
+
+def test_a_figure_is_written_twice_with_the_same_bytes_and_not_over_another(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        save(frontier([run(2.0, 1.0), run(1.5, math.pi)]), tmp_path / folder / "frontier-1.0")
+    names = ["frontier-1.0.png", "frontier-1.0.svg"]
+    assert sorted(each.name for each in (tmp_path / "one").iterdir()) == names
+    assert all((tmp_path / "one" / n).read_bytes() == (tmp_path / "two" / n).read_bytes() for n in names)
+    with pytest.raises(OutputError, match="exists"):
+        save(frontier([run(2.0, 1.0)]), tmp_path / "one" / "frontier-1.0")
+    save(frontier([run(2.0, 1.0)]), tmp_path / "one" / "frontier-1.0", overwrite=True)
+
+
+def test_without_matplotlib_the_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(UsageError, match="matplotlib, which is not installed"):
+        frontier([run(2.0, 1.0)])

@@ -8,13 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from lipcert.attacks.target import Target
+from lipcert.checkpoint.lipcert import TRAINING
 from lipcert.data.dataset import Dataset
 from lipcert.data.stream import SHARE, Stream, stream, windows
 from lipcert.data.tokens import CHARS, Tokens, checked, named, same_tokens
 from lipcert.errors import InputError
-
-TRAINING = "lipcert.training"
-"""The entry of a checkpoint's metadata that says how it was trained, JSON: here its "tokens" and "recipe" count."""
 
 
 def answers(network: nn.Module, example: Tensor, output: str) -> int:
@@ -45,13 +43,11 @@ def held_out_windows(
     tokenizer: "" for the tokens that the checkpoint says; where it says none, the text's own characters.
     Raises InputError where the tokens of the text are not the network's.
     """
-    there = tokens_of(metadata)
-    text = stream(data, tokenizer or there or CHARS)
-    problem = same_tokens(there, text.tokens) if there else _unlike(text, vocabulary)
+    text = stream(data, own_tokens(tokenizer, metadata) or tokenizer or CHARS)
+    problem = _unlike(text, vocabulary)
     if problem:
         raise InputError(
-            f"{data} does not fit the network: {problem}",
-            hint="Leave --tokenizer out." if there else "Name what it was trained with: --tokenizer chars:FILE.",
+            f"{data} does not fit the network: {problem}", hint="Name what it was trained with: --tokenizer chars:FILE."
         )
     return windows(text, context, limit, _share(metadata))
 
@@ -65,14 +61,16 @@ def tokens_of(metadata: Mapping[str, str]) -> Tokens:
 def own_tokens(tokenizer: str, metadata: Mapping[str, str]) -> Tokens:
     """What the checkpoint says, {} where it does not. Raises InputError where --tokenizer names other ones."""
     there = tokens_of(metadata)
-    problem = same_tokens(there, named(tokenizer)) if there and tokenizer else ""
-    if problem:
+    if not there or not tokenizer:
+        return there
+    here = {**there, "kind": CHARS} if tokenizer == CHARS else named(tokenizer)
+    if problem := same_tokens(there, here):
         raise InputError(f"--tokenizer {tokenizer}: {problem}", hint="Leave it out: the checkpoint has its own.")
     return there
 
 
 def _unlike(text: Stream, vocabulary: int) -> str:
-    """What speaks against a text's tokens where the checkpoint does not say its own."""
+    """What speaks against a text's tokens, by their number; of characters it has to be the network's."""
     exact = text.tokens["kind"] == CHARS
     if text.vocabulary == vocabulary or (text.vocabulary < vocabulary and not exact):
         return ""

@@ -143,18 +143,32 @@ def _ending(graph: Graph, run: Run, last: tuple[Node, arb, arb] | None) -> Endin
 
 
 def last_layer(graph: Graph, facts: Mapping[str, Fact], way: Route) -> tuple[Node, arb, arb] | None:
-    """The linear layer that the outputs are, behind scalings by one positive number; None where there is none."""
+    """The linear layer that the outputs are, or rows of it, behind scalings by one positive number; None where there
+    is none."""
     scale, node = arb(1), graph.nodes[graph.output]
-    while node.op in ("reshape", "scale") and len(node.inputs) == 1:
+    classes = node.shape[-1]
+    while (node.op in ("reshape", "scale") or _takes_rows(node, classes)) and len(node.inputs) == 1:
         if node.op == "scale":
             factor = node.consts["factor"].double()
             if not bool((factor == factor.reshape(-1)[0]).all()):
                 return None
             scale *= abs(arb(float(factor.reshape(-1)[0]))) * (1 + 2 * ball.gamma(1 + int(node.attrs.get("ulps", 0))))
         node = graph.nodes[node.inputs[0]]
-    if node.op != "linear" or node.shape[-1] != graph.nodes[graph.output].shape[-1]:
+    if node.op != "linear" or node.shape[-1] != classes:
         return None
     features = facts[node.inputs[0]]
     if way.norm.by_token:
         features = regroup(features, rows(graph.nodes[node.inputs[0]].shape))
     return node, scale, features.gain
+
+
+def _takes_rows(node: Node, classes: int) -> bool:
+    """Whether a gather hands on whole rows of `classes` entries, each in its order: what holds of every row of its
+    input holds of them. In between there are only reshapes and scalings, so rows are counted from the first entry.
+    """
+    if node.op != "gather" or "offset" in node.consts or node.shape[-1] != classes:
+        return False
+    index = node.consts["index"].reshape(-1, classes)
+    first = index[:, :1]
+    in_order = index == first + torch.arange(classes)
+    return bool(in_order.all()) and bool((first >= 0).all()) and bool((first % classes == 0).all())

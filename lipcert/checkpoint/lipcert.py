@@ -23,6 +23,8 @@ from lipcert.errors import InputError, OutputError
 InputType = Literal["float32", "int64"]
 
 METADATA_KEY = "lipcert.recipe"
+TRAINING = "lipcert.training"
+"""The entry that says how a network was trained, JSON: "recipe", "step", "data", "tokens", "guaranteed" and more."""
 
 
 class Recipe(BaseModel):

@@ -11,6 +11,7 @@ from lipcert.bounds.result import Bound
 from lipcert.errors import UnsupportedError
 from lipcert.rules.domain import Box
 from lipcert.training.batches import Batch
+from lipcert.training.observe import evaluating
 from lipcert.training.session import Session
 
 
@@ -24,15 +25,13 @@ class Quality(NamedTuple):
 def validate(session: Session) -> Quality:
     """On the validation set, or as many of its batches as the recipe wants; its batches are shared among processes."""
     ranks, sums = session.ranks, torch.zeros(3, dtype=torch.float64, device=session.device)
-    session.model.eval()
-    with torch.no_grad():
+    with evaluating(session.model):
         for number, batch in enumerate(validation(session)):
             if number % ranks.world == ranks.rank:
                 y = batch.y.to(session.device)
                 logits = session.logits(batch.x)
                 right, of = session.task.right(logits, y)
                 sums += torch.tensor([float(session.task.loss(logits, y)) * of, right, of], device=session.device)
-    session.model.train()
     loss, right, of = ranks.sum(sums).tolist()
     return Quality(loss / of, right / of)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from lipcert.checkpoint.lipcert import TRAINING
 from lipcert.checkpoint.lipcert import save as save_checkpoint
 from lipcert.errors import OutputError
 from lipcert.store.log import Log
@@ -20,9 +21,6 @@ from lipcert.training.state import STATE, State, read_state, require_same, write
 from lipcert.training.watch import Watch
 
 CHECKPOINT = "model.safetensors"
-ABOUT = "lipcert.training"
-"""The entry of the checkpoint's metadata that says how it was trained, JSON."""
-
 ACTIVATIONS, SPECTRA = "activations", "spectra"
 
 
@@ -67,6 +65,8 @@ class Folder:
         """The state, then the checkpoint, each whole or as it was. Raises ViolationError where a promise is broken."""
         if session.ranks.first:
             require_kept(session.promise)
+            for each in self._open():
+                each.sync()
             self._state = State(
                 session.recipe.to_json(), session.data, at.step, at.seconds, list(at.watch.losses),
                 session.model.state_dict(), session.optimizer.state_dict(), session.schedule.state_dict(),
@@ -82,9 +82,11 @@ class Folder:
         return dict(read_state(self.path).model)
 
     def close(self) -> None:
-        for each in (self._metrics, self._activations, self._spectra):
-            if each is not None:
-                each.close()
+        for each in self._open():
+            each.close()
+
+    def _open(self) -> list[Metrics | Log]:
+        return [each for each in (self._metrics, self._activations, self._spectra) if each is not None]
 
 
 def require_new(path: Path, *, force: bool) -> None:
@@ -115,7 +117,7 @@ def about(session: Session, step: int) -> dict[str, str]:
         "why": promised.why,
         "versions": {package: version(package) for package in ("lipcert", "torch", "numpy")},
     }
-    return {ABOUT: json.dumps(told)}
+    return {TRAINING: json.dumps(told)}
 
 
 def _read(path: Path, session: Session) -> State:

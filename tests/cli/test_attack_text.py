@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from lipcert.architectures import build
 from lipcert.attacks.session import Setup, open_session
-from lipcert.bounds.margins import Margins, Row
+from lipcert.bounds.margins import Margins
 from lipcert.checkpoint.lipcert import save
 from lipcert.cli.main import main
 from lipcert.data.stream import held_out, stream
@@ -93,9 +93,13 @@ def test_a_text_file_is_read_in_the_tokens_of_the_checkpoint(
     gpt: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("mine.txt").write_text("to be, or not to be, that is the question " * 20)
-    assert run(monkeypatch, "attack", gpt, "--data", "mine.txt", "--eps", "0.1", *FEW) == ExitCode.OK
+    for same in ((), ("--tokenizer", "chars")):
+        assert run(monkeypatch, "certify", gpt, "--data", "mine.txt", "--eps", "0.1", *FEW[:2], *same) == ExitCode.OK
     Path("chars.txt").write_text("abc")
-    for tokens, words in (("bytes", "are chars, and the data's are bytes"), ("chars:chars.txt", "78 characters")):
+    for tokens, words in (
+        ("bytes", "are chars, and the data's are bytes"),
+        ("chars:chars.txt", "78 characters are not"),
+    ):
         arguments = ("attack", gpt, "--data", "mine.txt", "--eps", "0.1", "--tokenizer", tokens)
         assert run(monkeypatch, *arguments) == ExitCode.INPUT
         assert words in capsys.readouterr().err
@@ -160,6 +164,7 @@ def test_the_workspace_suite_for_embeddings_is_taken(
     assert (found["suite"], found["norm"]) == ("tokens", "token-rms")
 
 
+@pytest.mark.slow
 def test_a_violation_of_a_gpt_is_shown_again_by_its_script(
     gpt: str, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

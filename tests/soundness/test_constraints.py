@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.linalg import hadamard
 from torch import Tensor
 
 from lipcert.norms import ball
@@ -37,22 +38,18 @@ def largest_update(optimizer: Optimizer, shape: tuple[int, int]) -> float:
 
 
 def push(w: Tensor, optimizer: Optimizer, how: str, generator: torch.Generator) -> Tensor:
-    """An update, as long as any of this optimiser can be, that lr times it taken away lifts singular values the most."""
+    """An update as long as this optimiser's can be, which lifts singular values when lr times it is taken away."""
     u, _, v = torch.linalg.svd(w.double(), full_matrices=False)
     if how == "random":
         u, _, v = torch.linalg.svd(torch.randn(w.shape, generator=generator, dtype=torch.float64), full_matrices=False)
-    if how == "turned":  # as long along the least singular vectors
-        u, v = u.flip(2), v
-    if optimizer == "adamw":  # every entry as large as it can be, and of rank one: nothing of that size is longer
-        signs = torch.where(u[:, :, :1] * v[:, :1] < 0, -1.0, 1.0) if how == "random" else _signs(u, v)
-        return -signs.float() * adamw_largest((0.9, 0.95))
+    if how == "turned":
+        u = u.flip(2)
     direction = u[:, :, :1] @ v[:, :1] if how == "top" else u @ v
-    return -direction.float() * largest_update(optimizer, w.shape[1:])
-
-
-def _signs(u: Tensor, v: Tensor) -> Tensor:
-    left, right = (torch.where(part < 0, -1.0, 1.0) for part in (u[:, :, :1], v[:, :1]))
-    return left * right
+    if optimizer == "muon":
+        return -direction.float() * largest_update(optimizer, w.shape[1:])
+    if how != "all":  # of rank one: with entries of this size nothing is longer
+        direction = u[:, :, :1].sign() @ v[:, :1].sign()
+    return torch.where(direction < 0, 1.0, -1.0) * adamw_largest((0.9, 0.95))
 
 
 def walk(
@@ -91,8 +88,8 @@ def test_no_push_from_any_start_lifts_a_weight_above_its_cap(
     promised = guarantee(constraint, optimizer, w_max=CAP, lr=lr, decay=decay, update=largest_update(optimizer, shape))
     assert promised.holds, promised.why
     for how in PUSHES:
-        for size in (0.0, 1e-30, 1.0, 1e30):
-            for w in walk(constraint, optimizer, start(shape, size), how, lr, decay, 12):
+        for size in (0.0, 1.0, 1e30):
+            for w in walk(constraint, optimizer, start(shape, size), how, lr, decay, 8):
                 assert proved(w) <= CAP
 
 
@@ -125,7 +122,7 @@ def test_rounding_never_adds_up_to_the_margin(constraint: str, optimizer: Optimi
     lr, decay = tuned(constraint, optimizer, shape, 0.1)
     for how in ("all", "random"):
         for w in walk(constraint, optimizer, start(shape, 1.0), how, lr, decay, 3000):
-            assert proved(w) <= CAP
+            assert proved(w) <= CAP * (1 - (1 - AIM) / 2)  # half of the room is never used
 
 
 @pytest.mark.parametrize("constraint", ["soft_cap", "hard_cap", "spectral_normalisation", "stiefel"])
@@ -147,7 +144,7 @@ def test_ascent_on_singular_values_finds_none_that_ends_above(constraint: str) -
 
 
 @given(
-    sigma=st.lists(st.floats(0, 1.3, width=32), min_size=1, max_size=8),
+    sigma=st.lists(st.floats(0, 1.25, width=32), min_size=1, max_size=8),
     longer=st.integers(0, 9),
     seed=st.integers(0, 2**31),
     wide=st.booleans(),
@@ -163,18 +160,19 @@ def test_no_spectrum_within_reach_ends_above_the_cap(
     )
     x = ((left * torch.tensor(sigma, dtype=torch.float64)) @ right.mT * CAP).float()[None]
     x = x.mT if wide else x
-    assert proved(CONSTRAINTS[constraint].apply(x, Known(CAP, 1.3 * CAP, 0.0))) <= CAP
+    assert proved(CONSTRAINTS[constraint].apply(x, Known(CAP, 1.25 * CAP, 0.0))) <= CAP
 
 
 @pytest.mark.parametrize("constraint", UNGUARANTEED)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_what_is_called_unguaranteed_can_be_broken(constraint: str, optimizer: Optimizer) -> None:
-    update = largest_update(optimizer, (6, 6))
-    lr = 0.1 * CAP / update
-    decay = update / (CAP * AIM)  # what would do, if it were the decay of all singular values
+    """Equal singular values that all grow, while one at a time is looked after; entries of equal size serve AdamW."""
+    update = largest_update(optimizer, (8, 8))
+    lr = 0.3 * CAP / update
+    decay = update / (CAP * AIM) if constraint == "spectral_weight_decay" else 0.0  # enough, were it of all of them
     assert not guarantee(constraint, optimizer, w_max=CAP, lr=lr, decay=decay, update=update).holds
-    walked = [walk(constraint, optimizer, start((6, 6), 1.0), how, lr, decay, 20) for how in ("all", "random")]
-    assert max(proved(w) for weights in walked for w in weights) > 1.05 * CAP
+    w = torch.from_numpy(hadamard(8)).float()[None]
+    assert max(proved(w) for w in walk(constraint, optimizer, w, "all", lr, decay, 40)) > 1.2 * CAP
 
 
 def test_too_little_weight_decay_can_be_broken() -> None:
@@ -187,7 +185,7 @@ def test_too_little_weight_decay_can_be_broken() -> None:
 def test_a_soft_cap_beyond_twice_its_range_can_be_broken() -> None:
     lr, _ = tuned("soft_cap", "muon", (6, 6), 2.2)
     assert not guarantee("soft_cap", "muon", w_max=CAP, lr=lr, decay=0.0, update=largest_update("muon", (6, 6))).holds
-    assert max(proved(w) for w in walk("soft_cap", "muon", start((6, 6), 1.0), "all", lr, 0.0, 5)) > 1.2 * CAP
+    assert max(proved(w) for w in walk("soft_cap", "muon", start((6, 6), 1.0), "all", lr, 0.0, 1)) > 1.2 * CAP
 
 
 def test_the_published_coupling_beyond_its_range_lets_singular_values_rise_above_the_cap() -> None:

@@ -127,3 +127,42 @@ def test_no_radius_reaches_further_than_the_domain() -> None:
     x, y = torch.tensor([[0.9, 0.1, 0.0]]), torch.tensor([0])
     assert certify(module, x, y, norm="l2", domain=Box(0, 1)).radius.item() > 0.5
     assert certify(module, x, y, norm="l2", domain=Box(0, 1, radius="1/4")).radius.item() == 0.25
+
+
+class LastToken(nn.Module):
+    """Logits at the last of three tokens, or entries of two tokens' logits side by side."""
+
+    def __init__(self, *, whole: bool) -> None:
+        super().__init__()
+        self.inner, self.head, self.whole = nn.Linear(5, 6), nn.Linear(6, CLASSES), whole
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.head(torch.tanh(self.inner(x.reshape(-1, 3, 5))))
+        return logits[:, -1] if self.whole else torch.cat([logits[:, 0, 2:], logits[:, 1, :2]], dim=1)
+
+
+def _last(module: nn.Module) -> object:
+    example = torch.zeros(1, 15)
+    graph = trace(capture(module.eval(), (example,)), (example,))
+    return margins_of(graph, prove_graph(graph, NORMS["l2"], Box(-1, 1), 0.3, silent))
+
+
+def test_a_last_layer_is_seen_through_whole_rows_alone() -> None:
+    torch.manual_seed(0)
+    assert _last(LastToken(whole=True)).last is not None  # type: ignore[attr-defined]
+    assert _last(LastToken(whole=False)).last is None  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_no_margin_of_chosen_rows_moves_faster_than_its_bound(whole: bool) -> None:
+    torch.manual_seed(1)
+    module = LastToken(whole=whole)
+    margins = _last(module)
+    exact, box = module.double(), Points(-torch.ones(15, dtype=torch.float64), torch.ones(15, dtype=torch.float64))
+    for other, bound in enumerate(margins.against(0, CLASSES).tolist()):  # type: ignore[attr-defined]
+        if other != 0:
+            found = largest_ratio(
+                lambda inputs, i=other: (exact(inputs[0])[:, 0] - exact(inputs[0])[:, i])[:, None],  # type: ignore[misc]
+                [box], "l2", rounds=1,
+            )  # fmt: skip
+            assert found <= bound * (1 + ROUNDING)

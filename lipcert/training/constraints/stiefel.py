@@ -16,6 +16,6 @@ STEPS = Polynomials((*SETS["paper"].steps, _POLISH), 1.0)
 def stiefel(x: Float[Tensor, "b m n"], known: Known) -> Float[Tensor, "b m n"]:
     """X ← aim·UVᵀ by Newton-Schulz: never above the aim, whatever X is, since it starts from X/‖X‖_F.
 
-    Singular values above 2^-8·‖X‖_F come within 1 % of the aim; smaller ones stay below it, and zero stays zero.
+    Singular values above 2^-9·‖X‖_F come within 10^-6 of the aim; smaller ones stay below it, and zero stays zero.
     """
     return orthogonalise(x, STEPS) * known.aim

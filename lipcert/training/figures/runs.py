@@ -4,11 +4,12 @@
 them.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from lipcert.training.figures.style import HATCHES, SMALL, colour, dashes, legend_below, panels, powers
+from lipcert.training.figures.style import HATCHES, SMALL, colour, dashes, decades, legend_below, panels, powers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,24 +17,32 @@ if TYPE_CHECKING:
 
 Rows = Sequence[Mapping[str, Any]]
 
+_LOSS, _BOUND = "validation_loss", "log10_bound"
+_TITLES = {
+    _LOSS: "validation loss (faint: training)",
+    "validation_accuracy": "validation accuracy",
+    _BOUND: "proved Lipschitz bound",
+}
 _MANY_LAYERS = 40
 _NETWORK = "network"
 """How the path "" is shown."""
 
 
 def curves(runs: Mapping[str, Rows]) -> "Figure":
-    """Loss, validation accuracy and proved bound against steps, from tables `metrics`."""
-    figure, (loss, accuracy, bound) = panels(1, 3)
+    """Loss and, where they were measured, validation accuracy and proved bound against steps, from tables `metrics`."""
+    every = list(chain.from_iterable(runs.values()))
+    measured = [name for name in _TITLES if name == _LOSS or any(row[name] is not None for row in every)]
+    figure, axes = panels(1, len(measured))
     for number, (label, rows) in enumerate(runs.items()):
-        look: dict[str, Any] = {"color": colour(number), "linestyle": dashes(number), "label": label}
-        loss.plot(*_series(rows, "loss"), **look | {"linewidth": 0.6, "alpha": 0.5, "label": None})
-        for axis, name in ((loss, "validation_loss"), (accuracy, "validation_accuracy"), (bound, "log10_bound")):
-            axis.plot(*_series(rows, name), linewidth=1.6, **look)
-    loss.set(title="loss (faint: training batches)", xlabel="step", ylabel="cross-entropy")
-    accuracy.set(title="validation accuracy", xlabel="step")
-    bound.set(title="proved Lipschitz bound", xlabel="step")
-    powers(bound.yaxis)
-    legend_below(figure, *accuracy.get_legend_handles_labels())
+        look: dict[str, Any] = {"color": colour(number), "linestyle": dashes(number)}
+        axes[0].plot(*_series(rows, "loss"), linewidth=0.6, alpha=0.5, **look)
+        for axis, name in zip(axes, measured, strict=True):
+            axis.plot(*_series(rows, name), linewidth=1.6, marker=".", markersize=4, label=label, **look)
+    for axis, name in zip(axes, measured, strict=True):
+        axis.set(title=_TITLES[name], xlabel="step")
+        if name == _BOUND:
+            powers(axis.yaxis)
+    legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure
 
 
@@ -51,7 +60,8 @@ def activations(runs: Mapping[str, Rows]) -> "Figure":
     figure, (largest, share) = panels(1, 2, width=4.6, height=rows_high)
     _bars(largest, paths, {label: {p: v[0] for p, v in each.items()} for label, each in last.items()})
     _bars(share, paths, {label: {p: v[1] for p, v in each.items()} for label, each in last.items()})
-    largest.set(xscale="log", title="largest entry")
+    decades(largest, [value for each in last.values() for value, _ in each.values() if 0 < value < math.inf])
+    largest.set(title="largest entry")
     share.set(xlim=(0, 1), title="share that fits fp8 e4m3")
     share.set_yticklabels([])
     legend_below(figure, *largest.get_legend_handles_labels())
@@ -145,10 +155,10 @@ def _merged(orders: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _bars(axis: "Axes", paths: Sequence[str], runs: Mapping[str, Mapping[str, float]]) -> None:
-    """Beside each other, from the top down; none where a run has no such layer, or it is 0."""
+    """Beside each other, from the top down; none where a run has no such layer, or it is 0 or infinite."""
     thick = 0.8 / len(runs)
     for number, (label, values) in enumerate(runs.items()):
-        there = [(place, values[path]) for place, path in enumerate(paths) if values.get(path)]
+        there = [(place, values[path]) for place, path in enumerate(paths) if 0 < values.get(path, 0) < math.inf]
         look: dict[str, Any] = {"color": colour(number), "hatch": HATCHES[number % len(HATCHES)], "edgecolor": "white"}
         shift = (number - (len(runs) - 1) / 2) * thick
         axis.barh([place + shift for place, _ in there], [v for _, v in there], thick, label=label, linewidth=0, **look)

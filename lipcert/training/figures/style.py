@@ -1,11 +1,11 @@
 """What the figures share: looks that survive a grey print, axes of powers of ten, and how a figure is written."""
 
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lipcert.errors import UsageError
 from lipcert.store.atomic import write_bytes
 
 if TYPE_CHECKING:
@@ -34,12 +34,8 @@ def dashes(number: int) -> str:
 
 def panels(rows: int, columns: int, *, width: float = 3.6, height: float = 3.0) -> tuple["Figure", list["Axes"]]:
     """A figure with a grid of axes, in reading order. width, height: inches an axis."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError(
-            "figures need the package matplotlib, which is not installed", hint="pip install 'lipcert[figures]'"
-        ) from None
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
@@ -62,6 +58,15 @@ def power(log10: float) -> str:
     if abs(log10 - round(log10)) < 1e-6:
         return f"$10^{{{round(log10)}}}$"
     return f"{10**log10:.3g}" if abs(log10) < 3 else f"$10^{{{log10:g}}}$"
+
+
+def decades(axis: "Axes", values: Sequence[float]) -> None:
+    """A logarithmic x-axis from one power of ten to another, around the values, all above 0."""
+    from matplotlib.ticker import NullFormatter
+
+    low, high = min(values, default=1.0), max(values, default=1.0)
+    axis.set(xscale="log", xlim=(10.0 ** math.floor(math.log10(low * 0.99)), 10.0 ** math.ceil(math.log10(high))))
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def legend_below(figure: "Figure", handles: Sequence[Any], labels: Sequence[str]) -> None:

@@ -127,7 +127,7 @@ def test_a_tokenizer_is_asked_for_no_special_tokens_and_pieces_change_nothing(
 
 def test_a_missing_text_is_expected_somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="novels.txt: no such file or folder") as caught:
+    with pytest.raises(InputError, match=r"novels\.txt: no such file or folder") as caught:
         stream("novels.txt")
     assert str(tmp_path / "novels.txt") in caught.value.message
     assert "nothing is downloaded" in str(caught.value.hint)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_windows_begin_everywhere_and_steps_have_nothing_in_common() -> None:
     text = counting(1000, 20, 8)
     starts = [text.batch(step, 512, 0).x[:, 0] for step in range(40)]
     assert set(torch.cat(starts).tolist()) == set(range(992))
-    for first, second in zip(starts, starts[1:], strict=False):  # not the same numbers, moved along
+    for first, second in pairwise(starts):  # not the same numbers, moved along
         shared = max(int((first[shift:] == second[: 512 - shift]).sum()) for shift in range(64))
         assert shared < 16
     assert not torch.equal(starts[0], text.batch(0, 512, 1).x[:, 0])
@@ -146,7 +147,7 @@ def test_a_label_beyond_the_classes_is_refused(tmp_path: Path) -> None:
         tmp_path / "both.npz",
         x_train=octets(6, 4, 4), y_train=np.arange(6) % 2, x_test=octets(4, 4, 4), y_test=np.full(4, 2),
     )  # fmt: skip
-    with pytest.raises(InputError, match="has a label 2, and .* has classes 0 to 1"):
+    with pytest.raises(InputError, match=r"has a label 2, and .* has classes 0 to 1"):
         task(Recipe(path, "mlp", arguments={"widths": [16, 2]}))
 
 

@@ -1,16 +1,15 @@
 """Figures of stored tables: what is drawn, how it is labelled, and the files that are written."""
 
 import math
-import sys
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
-from lipcert.errors import OutputError, UsageError
+from lipcert.errors import OutputError
 from lipcert.training.figures import runs
-from lipcert.training.figures.accuracy import accuracy
-from lipcert.training.figures.frontier import FILLS, SHAPES, Point, frontier, pareto, point
+from lipcert.training.figures.front import FILLS, SHAPES, frontier, pareto, row
+from lipcert.training.figures.robustness import accuracy
 from lipcert.training.figures.style import power, save
 from lipcert.workspace.recipe import Recipe
 
@@ -45,6 +44,11 @@ def test_ticks_are_powers_of_ten(log10: float, text: str) -> None:
     assert power(log10) == text
 
 
+def test_what_was_never_measured_has_no_panel() -> None:
+    (loss,) = runs.curves({"a": metrics((1, 3.0, None))}).axes
+    assert loss.get_title().startswith("validation loss")
+
+
 def test_activations_are_of_the_last_step_and_layers_stand_in_the_order_of_the_networks() -> None:
     bare = [activation("a", 9.0, step=1), *(activation(p, 2.0, step=2) for p in ("a", "b", ""))]
     normed = [activation(path, 5.0, step=2) for path in ("a", "norm", "b", "")]
@@ -63,9 +67,12 @@ def test_many_layers_are_a_bar_a_block_at_its_worst() -> None:
     assert [bar.get_width() for bar in share.patches] == [0.5] + [0.89] * 5
 
 
-def test_layers_that_are_zero_have_no_bar() -> None:
-    largest, _ = runs.activations({"fresh": [activation("a", 1.0), activation("output", 0.0)]}).axes
+def test_layers_that_are_zero_or_infinite_have_no_bar_and_the_axis_has_whole_decades() -> None:
+    rows = [activation("a", 3.0), activation("output", 0.0), activation("broken", math.inf)]
+    largest, _ = runs.activations({"fresh": rows}).axes
     assert len(largest.patches) == 1
+    assert largest.get_xlim() == (1.0, 10.0)
+    assert len(runs.activations({"new": [activation("a", 0.0)]}).axes[0].patches) == 0
 
 
 def test_spectra_are_those_of_the_chosen_weights_and_steps() -> None:
@@ -89,9 +96,9 @@ def test_casts_stand_beside_each_other() -> None:
 
 
 def test_accuracy_begins_where_nothing_is_perturbed() -> None:
-    row = {"eps": "8/255", "clean": 0.9, "attacked": 0.5, "certified": 0.25, "by_attack": {}}
-    both = {"norm": "linf", "accuracy": [row]}
-    only = {"norm": "linf", "accuracy": [{**row, "eps": "0", "clean": 0.75, "attacked": 0.75, "certified": None}]}
+    at = {"eps": "8/255", "clean": 0.9, "attacked": 0.5, "certified": 0.25, "by_attack": {}}
+    both = {"norm": "linf", "accuracy": [at]}
+    only = {"norm": "linf", "accuracy": [{**at, "eps": "0", "clean": 0.75, "attacked": 0.75, "certified": None}]}
     (axis,) = accuracy({"small": both, "plain": only}).axes
     drawn = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axis.lines}
     assert drawn == {
@@ -103,8 +110,11 @@ def test_accuracy_begins_where_nothing_is_perturbed() -> None:
         accuracy({"small": both, "other": {**only, "norm": "l2"}})
 
 
-def run(loss: float, bound: float | None, constraint: str = "soft_cap", optimizer: str = "muon") -> Point:
-    return Point(optimizer, constraint, 2.0, loss, bound, guaranteed=optimizer == "muon")
+def run(loss: float, bound: float | None, constraint: str = "soft_cap", optimizer: str = "muon") -> dict[str, Any]:
+    return {
+        "optimizer": optimizer, "constraint": constraint, "w_max": 2.0, "guaranteed": optimizer == "muon",
+        "validation_loss": loss, "log10_bound": bound,
+    }  # fmt: skip
 
 
 def test_the_front_is_of_those_that_none_beats() -> None:
@@ -136,15 +146,18 @@ def test_every_constraint_and_optimiser_of_a_recipe_has_its_look() -> None:
     assert set(FILLS) == set(get_args(fields["optimizer"].annotation))
 
 
-def test_a_point_is_read_from_a_run() -> None:
+def test_a_row_is_read_from_a_run() -> None:
     found = {
-        "recipe": {"optimizer": "muon", "constraint": "soft_cap", "w_max": 2.0},
+        "recipe": {"optimizer": "muon", "constraint": "soft_cap", "w_max": 2.0, "weight_decay": 0.1},
         "results": {"loss": 1.0, "validation_loss": 1.5, "validation_accuracy": 0.5},
         "bounds": [{"log10_upper": 3.5}],
         "guarantee": {"holds": True},
     }
-    assert point(found) == Point("muon", "soft_cap", 2.0, 1.5, 3.5, guaranteed=True)
-    assert point({**found, "recipe": {"optimizer": "adamw", "constraint": "none"}, "bounds": []}).log10_bound is None
+    assert row(found) == run(1.5, 3.5) | {"weight_decay": None}
+    decayed = {"optimizer": "adamw", "constraint": "weight_decay", "weight_decay": 0.1}
+    unbounded = row({**found, "recipe": decayed, "bounds": []})
+    assert unbounded["log10_bound"] is None
+    assert "adamw weight decay λ0.1 (1.5)" in frontier([unbounded]).axes[0].get_xlabel()
 
 
 def test_a_figure_is_written_twice_with_the_same_bytes_and_not_over_another(tmp_path: Path) -> None:
@@ -156,9 +169,3 @@ def test_a_figure_is_written_twice_with_the_same_bytes_and_not_over_another(tmp_
     with pytest.raises(OutputError, match="exists"):
         save(frontier([run(2.0, 1.0)]), tmp_path / "one" / "frontier-1.0")
     save(frontier([run(2.0, 1.0)]), tmp_path / "one" / "frontier-1.0", overwrite=True)
-
-
-def test_without_matplotlib_the_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(UsageError, match="matplotlib, which is not installed"):
-        frontier([run(2.0, 1.0)])

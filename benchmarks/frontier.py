@@ -29,7 +29,7 @@ from lipcert.workspace.recipe_fields import DECAYS, ConstraintName
 
 RECIPE = "frontier"
 OUT = Path("reports/frontier")
-CAPS = (1.0, 2.0, 4.0)
+CAPS = (1.0, 1.5, 2.0)
 DECAY = (3.0, 10.0, 30.0)
 LR = {"adamw": 0.01, "muon": 0.1}
 COLUMNS = (
@@ -99,14 +99,16 @@ def show(rows: list[dict[str, Any]]) -> None:
     save(frontier(good), OUT / "frontier", overwrite=True)
     lines = [_line(row) for row in sorted(good, key=lambda row: (row["optimizer"] != "muon", row["constraint"]))]
     stopped = [f"- {row['optimizer']} + {row['constraint']}: {row['stopped']}" for row in rows if "stopped" in row]
-    write_text(OUT / "README.md", "\n".join([_HEAD, *lines, *([_STOPPED, *stopped] if stopped else []), ""]), overwrite=True)
+    write_text(
+        OUT / "README.md", "\n".join([_HEAD, *lines, *([_STOPPED, *stopped] if stopped else []), ""]), overwrite=True
+    )
 
 
 _HEAD = """# What every optimiser reaches with every constraint
 
     python -m benchmarks.frontier
 
-[train.frontier] of lipcert.toml, 64 wide, three blocks of two heads, 600 steps of 32×64 characters of the plays that
+[train.frontier] of lipcert.toml, 64 wide, three blocks of one head, 600 steps of 32×64 characters of the plays that
 lipcert comes with, on a CPU. The bound is proved, in token-rms from the embedding, over all texts; the paper's own
 accounting, an estimate that is no upper bound, stands beside it. *Norm* is the largest norm of a capped weight at the
 end, proved, from RMS to RMS.

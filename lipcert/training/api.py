@@ -51,7 +51,7 @@ def train(
     recipe: a `Recipe`, or the table that [train.NAME] would be. resume: go on where the run in the folder stands.
     force: replace a run that is there. seconds: for the search behind the bound at the end. name, command: of the run,
     as its results are to have it. say: called after every step with what was measured; begin: once before the first,
-    with the steps that are done already.
+    with the steps that are done already; both in the first process alone.
     Under `torchrun` every process calls this.
 
     Raises InputError for data, recipe and state that do not fit together, OutputError where the folder holds another
@@ -67,8 +67,9 @@ def train(
         folder = Folder(path, session, resume=resume, tensorboard=tensorboard)
         try:
             at = folder.start(session)
-            begin(session, at.step)
-            finished = run(session, at, folder, say)
+            if ranks.first:
+                begin(session, at.step)
+            finished = run(session, at, folder, say if ranks.first else lambda _: None)
         finally:
             folder.close()
         outcome = finish(session, folder, seconds, Name(name, command)) if finished else None

@@ -96,7 +96,7 @@ def _gradients(session: Session, step: int) -> tuple[float, int]:
     for number, (x, y) in enumerate(zip(xs, ys, strict=True)):
         with _alone(session, number < parts - 1):
             loss: Tensor = session.task.loss(session.logits(x), y.to(session.device)) / parts
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
     return float(total), batch.y.numel()
 

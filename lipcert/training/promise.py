@@ -12,7 +12,7 @@ from lipcert.errors import ViolationError
 from lipcert.norms import ball
 from lipcert.norms.search import spectral_norm
 from lipcert.training.constraints.guarantee import guarantee
-from lipcert.training.groups import update_bound
+from lipcert.training.optimizer import update_bound
 from lipcert.workspace.recipe import Recipe
 
 

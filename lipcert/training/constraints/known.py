@@ -32,7 +32,7 @@ Apply = Callable[[Float[Tensor, "b m n"], Known], Float[Tensor, "b m n"]]
 
 
 class Constraint(NamedTuple):
-    """formula: what becomes of a singular value σ. products: of n×n matrices (n the smaller side) and of m×n by n×n."""
+    """formula: what becomes of a singular value σ, of the largest where only σ₁ is named."""
 
     apply: Apply
     formula: str

@@ -29,7 +29,7 @@ def soft_cap(x: Float[Tensor, "b m n"], known: Known) -> Float[Tensor, "b m n"]:
     alpha = torch.as_tensor(coupling(k), dtype=x.dtype, device=x.device).reshape(-1, 1, 1)
     g = gram(x, known.aim)
     square = g @ g
-    inner = 3 * alpha**3 * g - alpha**4 * square
+    inner = torch.addcmul(3 * alpha**3 * g, alpha**4, square, value=-1)
     inner.diagonal(dim1=1, dim2=2).sub_(3 * alpha[:, 0] ** 2)
     return add_product(x, square @ inner)
 

@@ -1,10 +1,12 @@
 """The frontier: what every optimiser with every constraint reaches, validation loss against proved bound.
 
-    python -m benchmarks.frontier       # about half an hour on two cores
+    python -m benchmarks.frontier constraints       # about half an hour on two cores
+    python -m benchmarks.frontier scales            # a quarter of an hour
 
-Each run is [train.frontier] of lipcert.toml with another optimiser, constraint and cap: a GPT of two heads on the plays
-that lipcert comes with, well under a minute on one core. Where decay is the constraint of AdamW, three decays take the
-place of three caps. Writes reports/frontier; a run that was stopped goes on where it was.
+Each run is [train.frontier] of lipcert.toml with other values: a GPT on the plays that lipcert comes with, well under a
+minute on one core. `constraints` varies optimiser, constraint and cap; where decay is the constraint of AdamW, three
+decays take the place of three caps. `scales` varies depth, width and the scales of attention and logits under a cap.
+Writes reports/frontier and reports/scales; a study that was stopped goes on where it was.
 """
 
 import argparse
@@ -28,12 +30,13 @@ from lipcert.workspace.recipe import Recipe
 from lipcert.workspace.recipe_fields import DECAYS, ConstraintName
 
 RECIPE = "frontier"
-OUT = Path("reports/frontier")
+REPORTS = {"constraints": Path("reports/frontier"), "scales": Path("reports/scales")}
 CAPS = (1.0, 1.5, 2.0)
 DECAY = (3.0, 10.0, 30.0)
 LR = {"adamw": 0.01, "muon": 0.1}
 COLUMNS = (
-    Column("optimizer", "text"), Column("constraint", "text"), Column("w_max", "float", nullable=True),
+    Column("optimizer", "text"), Column("constraint", "text"), Column("changes", "text"),
+    Column("w_max", "float", nullable=True),
     Column("weight_decay", "float", nullable=True), Column("guaranteed", "bool"), Column("largest_norm", "float"),
     Column("validation_loss", "float"), Column("validation_accuracy", "float"),
     Column("log10_bound", "float", nullable=True), Column("log10_paper", "float", nullable=True),
@@ -41,7 +44,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def trials() -> list[dict[str, Any]]:
+def constraints() -> list[dict[str, Any]]:
     """What each run changes in [train.frontier]."""
     names = [name for name in get_args(ConstraintName) if name != "none"]
     found = [{"optimizer": optimizer, "lr": LR[optimizer], "constraint": "none"} for optimizer in LR]
@@ -51,6 +54,21 @@ def trials() -> list[dict[str, Any]]:
             key = "weight_decay" if by_decay else "w_max"
             found.append({"optimizer": optimizer, "lr": LR[optimizer], "constraint": constraint, key: value})
     return found
+
+
+def scales() -> list[dict[str, Any]]:
+    """Depth, width and scales under w_max = 1, one at a time from a middle, and some together."""
+    middle = {"constraint": "soft_cap", "w_max": 1.0, "layers": 1, "attention_scale": 8.0, "logit_scale": 8.0}
+    one_by_one: dict[str, list[Any]] = {
+        "layers": [2, 3], "heads": [2, 4], "width": [32, 128], "attention_scale": [2.0, 4.0, 16.0, 32.0],
+        "logit_scale": [1.0, 2.0, 4.0, 16.0, 32.0], "attention_output": [0.1, 1.0], "w_max": [0.7, 1.5],
+    }  # fmt: skip
+    changes = [middle, *(middle | {key: value} for key, values in one_by_one.items() for value in values)]
+    return [
+        *changes,
+        middle | {"attention_scale": 16.0, "logit_scale": 4.0},
+        middle | {"width": 128, "logit_scale": 4.0},
+    ]
 
 
 def trial(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
@@ -67,8 +85,12 @@ def trial(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
             return change | {"stopped": error.message}
     assert found.outcome is not None  # nobody stops it
     quality, bound = found.outcome
+    changes = ", ".join(
+        f"{key} {value:g}" for key, value in change.items() if not isinstance(value, str) and key != "lr"
+    )
     return {
-        "optimizer": change["optimizer"], "constraint": change["constraint"], "w_max": change.get("w_max"),
+        "optimizer": change.get("optimizer", base["optimizer"]), "constraint": change["constraint"], "changes": changes,
+        "w_max": change.get("w_max"),
         "weight_decay": change.get("weight_decay"), "guaranteed": found.guarantee.holds,
         "largest_norm": max(largest(found.guarantee).values(), default=0.0), "validation_loss": quality.loss,
         "validation_accuracy": quality.accuracy, "log10_bound": None if bound is None else bound.log10_upper,
@@ -77,12 +99,12 @@ def trial(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def run(workers: int) -> list[dict[str, Any]]:
+def run(study: str, workers: int) -> list[dict[str, Any]]:
     """All rows, those of an earlier call from where it kept them."""
     base = load(Path()).settings.train[RECIPE].to_json()
-    changes = trials()
+    changes = STUDIES[study]()
     header = {"recipe": base, "trials": changes, "torch": version("torch")}
-    with Resumable(OUT / "parts", header) as kept, Progress() as bar:
+    with Resumable(REPORTS[study] / "parts", header) as kept, Progress() as bar:
         task = bar.add_task("runs", total=len(changes))
 
         def say(done: int, of: int) -> None:
@@ -92,42 +114,44 @@ def run(workers: int) -> list[dict[str, Any]]:
         return [row for _, row in found]
 
 
-def show(rows: list[dict[str, Any]]) -> None:
+STUDIES = {"constraints": constraints, "scales": scales}
+
+
+def show(study: str, rows: list[dict[str, Any]]) -> None:
     """The table, as CSV, Parquet and Markdown, and the figure."""
-    good = [row for row in rows if "stopped" not in row]
-    write_table(OUT, "frontier", COLUMNS, good, overwrite=True)
-    save(frontier(good), OUT / "frontier", overwrite=True)
-    lines = [_line(row) for row in sorted(good, key=lambda row: (row["optimizer"] != "muon", row["constraint"]))]
+    out, good = REPORTS[study], [row for row in rows if "stopped" not in row]
+    write_table(out, "frontier", COLUMNS, good, overwrite=True)
+    save(frontier(good), out / "frontier", overwrite=True)
+    lines = [_line(row) for row in sorted(good, key=lambda row: row["log10_bound"] or 0.0)]
     stopped = [f"- {row['optimizer']} + {row['constraint']}: {row['stopped']}" for row in rows if "stopped" in row]
-    write_text(
-        OUT / "README.md", "\n".join([_HEAD, *lines, *([_STOPPED, *stopped] if stopped else []), ""]), overwrite=True
-    )
+    parts = [_HEAD.format(study=study), *lines, *([_STOPPED, *stopped] if stopped else []), ""]
+    write_text(out / "README.md", "\n".join(parts), overwrite=True)
 
 
-_HEAD = """# What every optimiser reaches with every constraint
+_HEAD = """# Validation loss against proved bound: {study}
 
-    python -m benchmarks.frontier
+    python -m benchmarks.frontier {study}
 
-[train.frontier] of lipcert.toml, 64 wide, three blocks of one head, 600 steps of 32×64 characters of the plays that
-lipcert comes with, on a CPU. The bound is proved, in token-rms from the embedding, over all texts; the paper's own
-accounting, an estimate that is no upper bound, stands beside it. *Norm* is the largest norm of a capped weight at the
-end, proved, from RMS to RMS.
+[train.frontier] of lipcert.toml with the changes of each row: 600 steps of 32×64 characters of the plays that lipcert
+comes with, on a CPU. The bound is proved, in token-rms from the embedding, over all texts; the paper's own accounting,
+an estimate that is no upper bound, stands beside it. *Norm* is the largest norm of a capped weight at the end, proved,
+from RMS to RMS.
 
 ![Validation loss against proved bound](frontier.png)
 
-| optimiser | constraint | cap or decay | cap guaranteed | norm | validation loss | accuracy | proved bound | by the paper |
+| optimiser | constraint | changes | cap guaranteed | norm | validation loss | accuracy | proved bound | paper |
 |---|---|---|---|---|---|---|---|---|"""
 
 _STOPPED = "\nStopped, because the loss was no number or leapt:\n"
 
 
 def _line(row: dict[str, Any]) -> str:
-    size = f"w_max {row['w_max']:g}" if row["w_max"] else f"λ {row['weight_decay']:g}" if row["weight_decay"] else ""
     norm = f"{row['largest_norm']:.6f}" if row["w_max"] else ""
     bound, paper = (_power(row[name]) for name in ("log10_bound", "log10_paper"))
     sure = "yes" if row["guaranteed"] else "no"
+    what = f"{row['optimizer']} | {row['constraint']} | {row['changes']}"
     quality = f"{row['validation_loss']:.3f} | {row['validation_accuracy']:.1%}"
-    return f"| {row['optimizer']} | {row['constraint']} | {size} | {sure} | {norm} | {quality} | {bound} | {paper} |"
+    return f"| {what} | {sure} | {norm} | {quality} | {bound} | {paper} |"
 
 
 def _power(log10: float | None) -> str:
@@ -138,8 +162,10 @@ def _power(log10: float | None) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", choices=list(STUDIES))
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, a core each")
-    show(run(parser.parse_args().workers))
+    options = parser.parse_args()
+    show(options.study, run(options.study, options.workers))
 
 
 if __name__ == "__main__":

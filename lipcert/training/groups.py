@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from lipcert.errors import UnsupportedError
+from lipcert.training.constraints import AIM
 from lipcert.training.optimizer import update_bound
 
 if TYPE_CHECKING:
@@ -60,11 +61,11 @@ def _part(name: str, parameter: nn.Parameter, module: nn.Module, *, is_head: boo
     )
 
 
-# A convolution is its kernel, as a matrix (out, in·taps), times the patches of its input. Tap i of the patch at output o
-# is the input at o·stride + i·dilation: of each tap, at most one patch holds a given entry, and only if i·dilation has
-# that entry's residue modulo the stride, as at most ⌈taps/(stride/gcd(stride, dilation))⌉ taps have. So ‖patches‖² ≤
-# overlap·‖x‖², and the layer's l2 norm is at most σ·√overlap. A layer's RMS is over channels, summed in squares over
-# pixels. With groups, each multiplies some rows of the same matrix, whose σ is no larger.
+# A convolution is its kernel, as a matrix (out, in·taps), times the patches of its input. Tap i of the patch at output
+# o is the input at o·stride + i·dilation: of each tap, at most one patch holds a given entry, and only if i·dilation
+# has that entry's residue modulo the stride, as at most ⌈taps/(stride/gcd(stride, dilation))⌉ taps have. So
+# ‖patches‖² ≤ overlap·‖x‖², and the layer's l2 norm is at most σ·√overlap. A layer's RMS is over channels, summed in
+# squares over pixels. With groups, each multiplies some rows of the same matrix, whose σ is no larger.
 def _overlap(module: _ConvNd) -> int:
     axes = zip(module.kernel_size, module.stride, module.dilation, strict=True)
     return math.prod(math.ceil(taps / (stride // math.gcd(stride, dilation))) for taps, stride, dilation in axes)
@@ -120,9 +121,7 @@ def _decay(group: dict[str, Any], asked: float | None) -> float:
     """
     if asked is not None or group["constraint"] not in _DECAYS or group["w_max"] is None:
         return asked or 0.0
-    from lipcert.training.constraints import AIM
-
     bounds = (
         update_bound(group, weight, scale) for weight, scale in zip(group["params"], group["scales"], strict=True)
     )
-    return max(bounds) / (group["w_max"] * AIM)
+    return float(max(bounds) / (group["w_max"] * AIM))

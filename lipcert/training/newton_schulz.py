@@ -4,6 +4,8 @@ A step is the odd polynomial ax + bx³ + cx⁵ on every singular value: X ← aX
 arXiv 2507.13338, of Keller Jordan's Muon and of the NanoGPT speed runs.
 """
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -45,8 +47,15 @@ SETS: dict[str, Polynomials] = {
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
-ROUNDING = {"float32": 2.0**-10, "bfloat16": 2.0**-3}
-"""By how much rounding lifts the largest singular value above `largest`."""
+ROUNDING = {"float32": 2.0**-12, "bfloat16": 3 / 32}
+"""By how much rounding lifts singular values above `largest`; `python -m benchmarks.training rounding` measures less
+than half of it."""
+
+_RESTART = {torch.float32: 3, torch.bfloat16: 2}
+"""Steps on a Gram matrix before it is made again: each multiplies its rounding by up to a² = 17."""
+
+_WIDE = 1.5
+"""From this ratio of the sides on, steps on the Gram matrix are fewer products."""
 
 
 def update_norm(polynomials: str, dtype: str) -> float:
@@ -63,23 +72,78 @@ def orthogonalise(
     """
     tall = matrices.shape[1] > matrices.shape[2]
     x = scaled(matrices.mT if tall else matrices, dtype)
-    for a, b, c in polynomials.steps:
-        gram = x @ x.mT
-        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        x = torch.baddbmm(x, polynomial, x, beta=a)
+    if x.shape[2] < _WIDE * x.shape[1]:
+        x = _plain(x, polynomials.steps)
+    else:
+        for start in range(0, len(polynomials.steps), _RESTART[dtype]):
+            x = _by_gram(x, polynomials.steps[start : start + _RESTART[dtype]])
     return (x.mT if tall else x).to(matrices.dtype)
+
+
+def _plain(x: Float[Tensor, "b m n"], steps: Sequence[Coefficients]) -> Float[Tensor, "b m n"]:
+    """X ← aX + (bG + cG²)X with G = XXᵀ."""
+    for a, b, c in steps:
+        gram = symmetric(x, x.mT)
+        x = torch.baddbmm(x, symmetric(gram, gram, gram, alpha=c, beta=b), x, beta=a)
+    return x
+
+
+def _by_gram(x: Float[Tensor, "b m n"], steps: Sequence[Coefficients]) -> Float[Tensor, "b m n"]:
+    """The same by products of the smaller side alone: X ← QX and G ← QGQ with Q = a + bG + cG², X itself at the end.
+
+    All of these matrices are polynomials in the first G, so they commute, and their products are symmetric.
+    """
+    gram, whole = symmetric(x, x.mT), None
+    for number, (a, b, c) in enumerate(steps, 1):
+        q = symmetric(gram, gram, gram, alpha=c, beta=b)
+        q.diagonal(dim1=1, dim2=2).add_(a)
+        whole = q if whole is None else symmetric(whole, q)
+        if number < len(steps):
+            gram = symmetric(symmetric(q, gram), q)
+    return x if whole is None else whole @ x
+
+
+def symmetric(
+    x: Float[Tensor, "b k n"],
+    y: Float[Tensor, "b n k"],
+    plus: Float[Tensor, "b k k"] | None = None,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+) -> Float[Tensor, "b k k"]:
+    """xy, or alpha·xy + beta·plus, which is known to be symmetric: of large matrices not all of it is computed."""
+    side = x.shape[1]
+    if x.device.type != "cpu" or x.dtype != torch.float32 or side < _LARGE:
+        return _product(x, y, plus, alpha, beta)
+    whole, height = x.new_empty(len(x), side, side), math.ceil(side / _STRIPS)
+    for top in range(0, side, height):
+        rows, right = slice(top, top + height), slice(top, side)
+        corner = None if plus is None else plus[:, rows, right]
+        whole[:, rows, right] = _product(x[:, rows], y[:, :, right], corner, alpha, beta)
+        whole[:, top + height :, rows] = whole[:, rows, top + height :].mT
+    return whole
+
+
+_STRIPS, _LARGE = 4, 512
+"""Strips of rows, each from the diagonal on: 5/8 of the product. Worth it where the CPU is at its peak rate."""
+
+
+def _product(x: Tensor, y: Tensor, plus: Tensor | None, alpha: float, beta: float) -> Tensor:
+    return torch.bmm(x, y) if plus is None else torch.baddbmm(plus, x, y, beta=beta, alpha=alpha)
 
 
 def frobenius(matrices: Float[Tensor, "b m n"]) -> Float[Tensor, " b"]:
     """Above the Frobenius norm of each, rounding included."""
     rows = torch.linalg.vector_norm(matrices, dim=2)
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1)
     # A sum of n squares, then one of m, and the roots: wrong by at most (m + n)·2^-24 in float32.
-    return torch.linalg.vector_norm(rows, dim=1) * (1 + sum(matrices.shape[1:]) * 2.0**-23)
+    return norms * (1 + (matrices.shape[1] + matrices.shape[2]) * 2.0**-23)
 
 
 def scaled(matrices: Float[Tensor, "b m n"], dtype: torch.dtype) -> Float[Tensor, "b m n"]:
     """Each divided by a little more than its Frobenius norm, so that it is at most 1 in `dtype` too."""
-    sizes = matrices.abs().amax((1, 2), keepdim=True)
+    sizes = torch.maximum(matrices.amax((1, 2)), -matrices.amin((1, 2)))[:, None, None]
     x = matrices / torch.where(sizes == 0, 1, sizes)  # squares neither overflow nor all vanish
     norms = frobenius(x)[:, None, None] * (1 + torch.finfo(dtype).eps)
-    return (x / torch.where(norms == 0, 1, norms)).to(dtype)
+    x.div_(torch.where(norms == 0, 1, norms))
+    return x.to(dtype)

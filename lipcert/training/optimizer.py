@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lipcert.training.constraints import CONSTRAINTS, Known, bring_under, cap_rows
 from lipcert.training.newton_schulz import DTYPES, SETS, frobenius, orthogonalise, update_norm
 from lipcert.training.sharing import Stack, move, put
 from lipcert.training.updates import adamw, adamw_largest, muon
@@ -32,8 +33,6 @@ class ConstrainedOptimizer(torch.optim.Optimizer):
         """Before the first step: bring the weights under their caps, from wherever they are."""
         for group in self.param_groups:
             if group["constraint"] != "none" and group["w_max"] is not None:
-                from lipcert.training.constraints import bring_under
-
                 for stack in _stacks(group, group["params"], group["params"]):
                     put(stack.weights, bring_under(_matrices(stack.weights), group["w_max"] / stack.scale))
             _cap_rows(group)
@@ -91,7 +90,7 @@ def update_bound(group: Group, weight: Tensor, scale: float) -> float:
     if group["method"] == "muon":
         return update_norm(group["polynomials"], group["update_dtype"])
     # ‖U‖ ≤ ‖U‖_F ≤ √(mn)·max|U_ij|
-    return adamw_largest(group["betas"]) * weight.numel() ** 0.5 * scale
+    return float(adamw_largest(group["betas"]) * weight.numel() ** 0.5 * scale)
 
 
 def _walk(weights: list[Tensor], directions: list[Tensor], lr: float, decay: float) -> None:
@@ -128,8 +127,6 @@ def _moved(stack: Stack, group: Group) -> Float[Tensor, "b m n"]:
     weights.add_(update, alpha=-group["lr"] / stack.scale if group["method"] == "muon" else -group["lr"])
     if group["constraint"] == "none":
         return weights
-    from lipcert.training.constraints import CONSTRAINTS, Known
-
     cap = math.inf if group["w_max"] is None else group["w_max"] / stack.scale
     reach = (1 if spectral else 1 - shrink) * cap + group["lr"] * length
     return CONSTRAINTS[group["constraint"]].apply(weights, Known(cap, reach, shrink))
@@ -146,7 +143,5 @@ def _update(stack: Stack, group: Group) -> tuple[Float[Tensor, "b m n"], float |
 
 def _cap_rows(group: Group) -> None:
     if group["row_cap"] is not None:
-        from lipcert.training.constraints.rows import cap_rows
-
         for weight in group["params"]:
             weight.copy_(cap_rows(weight, group["row_cap"]))

@@ -74,5 +74,5 @@ def _exchange(weights: Sequence[Tensor], owners: Sequence[int], world: int) -> N
         if theirs:
             flat = torch.cat([weight.flatten() for weight in theirs])
             dist.broadcast(flat, src=rank)
-            parts = flat.split([weight.numel() for weight in theirs])
+            parts = torch.split(flat, [weight.numel() for weight in theirs])
             torch._foreach_copy_(theirs, [part.view_as(weight) for part, weight in zip(parts, theirs, strict=True)])

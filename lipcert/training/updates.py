@@ -1,4 +1,4 @@
-"""What AdamW and Muon would change, as pure functions of gradients and state. Neither lr nor decay is in it."""
+"""What AdamW and Muon make of gradients and what they remember: directions, without lr and decay."""
 
 import math
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ _TAIL = 1e-9
 
 
 def adamw(
-    gradients: Sequence[Tensor],
-    firsts: Sequence[Tensor],
-    seconds: Sequence[Tensor],
+    gradients: list[Tensor],
+    firsts: list[Tensor],
+    seconds: list[Tensor],
     steps: Sequence[int],
     betas: Betas,
     eps: float,
@@ -50,10 +50,11 @@ def adamw_largest(betas: Betas) -> float:
     # Each step of float32 is wrong by a few 2^-24 of the moment, and remembered for 1/(1 - β) steps.
     rounding = 2.0**-21 * (1 / (1 - first) + 1 / (1 - second))
     seen = max(limit * (1 - second**t) * (1 - ratio**t) / (1 - first**t) ** 2 for t in steps)
-    return max(seen, limit / (1 - _TAIL) ** 2) ** 0.5 * (1 + rounding)  # from there on β1^t ≤ _TAIL
+    largest: float = max(seen, limit / (1 - _TAIL) ** 2) ** 0.5  # from there on β1^t ≤ _TAIL
+    return largest * (1 + rounding)
 
 
-def muon(gradients: Sequence[Tensor], momenta: Sequence[Tensor], momentum: float, *, nesterov: bool) -> list[Tensor]:
+def muon(gradients: list[Tensor], momenta: list[Tensor], momentum: float, *, nesterov: bool) -> list[Tensor]:
     """What Muon orthogonalises: the momentum B ← μB + G, brought up to date in place, or with `nesterov` G + μB."""
     torch._foreach_mul_(momenta, momentum)
     torch._foreach_add_(momenta, gradients)

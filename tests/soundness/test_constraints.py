@@ -115,14 +115,14 @@ def test_the_soft_cap_holds_up_to_twice_the_published_range(share: float) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", [(24, 24), (64, 16)])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("constraint", GUARANTEED)
-def test_rounding_never_adds_up_to_the_margin(constraint: str, optimizer: Optimizer, shape: tuple[int, int]) -> None:
+def test_rounding_never_adds_up_to_the_margin(constraint: str, optimizer: Optimizer) -> None:
+    shape = (20, 12)
     lr, decay = tuned(constraint, optimizer, shape, 0.1)
     for how in ("all", "random"):
         for w in walk(constraint, optimizer, start(shape, 1.0), how, lr, decay, 3000):
-            assert proved(w) <= CAP * (1 - (1 - AIM) / 2)  # half of the room is never used
+            assert proved(w) <= CAP * (1 + AIM) / 2  # half of the room is never used
 
 
 @pytest.mark.parametrize("constraint", ["soft_cap", "hard_cap", "spectral_normalisation", "stiefel"])

@@ -127,7 +127,7 @@ def _page(pair: list[Member], options: argparse.Namespace, command: str) -> str:
         f"{pair[0].found['device']}. Seed {pair[0].found['seed']}. {versions}. The recipes are in lipcert.toml and, "
         "with all that was left to defaults, in the `train.json` beside each checkpoint.", "",
         f"The bound is proved, in {where['norm']} on {where['domain']}; the paper's own accounting is an estimate and "
-        "no upper bound; *measured* is the largest ratio that was found. Largest entry: of all activations on one batch; "
+        "no upper bound; *measured* is the largest ratio that was found. Largest entry: of all activations on a batch; "
         "fp8: the share of entries that e4m3 holds without scaling, in the layer where it holds the fewest.", "",
         "| run | weights | cap guaranteed | validation loss | accuracy | proved bound | by the paper | measured | "
         "largest entry | fp8 | training |",

@@ -190,15 +190,15 @@ def attack(betas: tuple[float, float], steps: int) -> float:
     return float(direction)
 
 
-@pytest.mark.parametrize("betas", [(0.9, 0.95), (0.9, 0.999), (0.0, 0.95), (0.95, 0.95), (0.5, 0.5)])
+@pytest.mark.parametrize("betas", [(0.9, 0.95), (0.9, 0.99), (0.0, 0.95), (0.95, 0.95), (0.5, 0.5)])
 def test_adamw_comes_near_its_largest_entry_and_never_above(betas: tuple[float, float]) -> None:
     reached = [attack(betas, steps) for steps in (1, 2, 3, 10, 100, 3000)]
     assert 0.99 * adamw_largest(betas) < max(reached) <= adamw_largest(betas)
 
 
 def test_adamw_is_unbounded_where_it_remembers_gradients_longer_than_squares() -> None:
-    assert adamw_largest((0.9, 0.8)) == float("inf")
-    assert attack((0.9, 0.8), 300) > 50
+    assert adamw_largest((0.9, 0.5)) == float("inf")
+    assert attack((0.9, 0.5), 40) > 1000
 
 
 def test_update_bounds_are_rms_to_rms() -> None:

@@ -37,7 +37,7 @@ def process(rank: int, world: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_processes_agree_with_one_alone(world: int, tmp_path: Path) -> None:
     mp.spawn(process, (world, str(tmp_path)), nprocs=world)
     found = [torch.load(tmp_path / f"{rank}.pt") for rank in range(world)]

@@ -17,6 +17,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.markdown import Markdown
+
 from lipcert.store.atomic import write_text
 from lipcert.store.run import read_run, read_training
 from lipcert.store.schema import read_json
@@ -153,7 +156,9 @@ def main() -> None:
     parser.add_argument("--suite", default="standard-embeddings")
     options = parser.parse_args()
     pair = [member(name, options) for name in options.recipes]
-    print(write(pair, options, f"python -m benchmarks.pair {' '.join(sys.argv[1:])}"))
+    page = write(pair, options, f"python -m benchmarks.pair {' '.join(sys.argv[1:])}") / "README.md"
+    Console().print(Markdown(page.read_text(encoding="utf-8")))
+    print(page)
 
 
 if __name__ == "__main__":

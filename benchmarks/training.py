@@ -1,15 +1,17 @@
 """What Muon and its soft cap cost beside the forward and backward pass, and the trainer beside a bare loop.
 
     python -m benchmarks.training muon [--times 9]
-    python -m benchmarks.training tokens [--times 5]
+    python -m benchmarks.training tokens [--times 20]
     python -m benchmarks.training rounding
 
-muon: a step of Muon with the paper's six polynomials, the soft cap, and torch.optim.Muon's step (five polynomials,
-bfloat16), each as a share of forward + backward of a GPT of the paper's form on 16×256 tokens: width 256 with 3 blocks,
-and one block of width 768, whose share is that of twelve. Only matrices are moved. tokens: tokens per second of
-lipcert's loop over those of a bare PyTorch loop, both with AdamW and without constraint. rounding: the largest singular
-value of orthogonalised matrices above the polynomials' maximum, for matrices chosen against it. The first two are
-medians of runs that take turns.
+muon: Newton-Schulz with the paper's six polynomials, the soft cap, the whole step with both, and torch.optim.Muon's
+step (five polynomials, always bfloat16, no cap), each as a share of forward + backward of a GPT of the paper's form on
+16×256 tokens: width 256 with 3 blocks, and one block of width 768, whose share is that of twelve. Only matrices are
+moved. tokens: tokens per second of lipcert's loop over those of a bare PyTorch loop, both with AdamW and without a
+constraint. rounding: by how much the largest singular value of orthogonalised matrices is above the polynomials'
+maximum, for matrices chosen against it.
+
+The first two are medians of CPU seconds on one thread, taken in turns: other programs disturb those least.
 """
 
 import argparse
@@ -22,10 +24,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lipcert import architectures
+from lipcert.training.batches import Batch
 from lipcert.training.constraints import CONSTRAINTS, Known
 from lipcert.training.groups import groups
+from lipcert.training.loop import Progress, run
+from lipcert.training.metrics import Row
 from lipcert.training.newton_schulz import DTYPES, ROUNDING, SETS, orthogonalise, update_norm
 from lipcert.training.optimizer import ConstrainedOptimizer
+from lipcert.training.ranks import Ranks
+from lipcert.training.session import Session, open_session
+from lipcert.training.watch import Watch
 from lipcert.workspace.recipe import Recipe
 from tests.soundness.spectra import FAMILIES, spectrum
 
@@ -53,20 +61,20 @@ def medians(times: int, calls: dict[str, Callable[[], object]]) -> dict[str, flo
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(times + 1):
         for name, call in calls.items():
-            started = time.perf_counter()
+            started = time.process_time()
             call()
-            taken[name].append(time.perf_counter() - started)
+            taken[name].append(time.process_time() - started)
     return {name: median(seconds[1:]) for name, seconds in taken.items()}
 
 
 def recipe(**changes: object) -> Recipe:
-    form = {"model": "gpt", "width": 64, "layers": 1, "heads": 1, "context": CONTEXT}
+    form = {"model": "gpt", "width": 256, "layers": 3, "heads": 4, "context": CONTEXT}
     return Recipe.of({**form, "data": "shakespeare", "lr": LR, "steps": 100, "batch": BATCH, **changes})
 
 
 def muon(times: int) -> None:
-    print("| width | precision | Muon / passes | soft cap / passes | torch.optim.Muon / passes | passes (s) |")
-    print("|---|---|---|---|---|---|")
+    print("| width | precision | Newton-Schulz | soft cap | whole step | torch.optim.Muon | passes (s) |")
+    print("|---|---|---|---|---|---|---|")
     for width, layers, heads in SIZES:
         for precision in DTYPES:
             seconds = medians(times, dict(_calls(gpt(width, layers, heads), precision)))
@@ -77,28 +85,66 @@ def muon(times: int) -> None:
 
 def _calls(model: nn.Module, precision: str) -> Iterator[tuple[str, Callable[[], object]]]:
     ids = torch.randint(VOCABULARY, (2, BATCH, CONTEXT))
-    matrices = [
-        group
-        for group in groups(model, recipe(optimizer="muon", precision=precision))
-        if group["role"] in ("linear", "head")
-    ]
-    ours = ConstrainedOptimizer(matrices)
-    theirs = torch.optim.Muon([weight for group in matrices for weight in group["params"]], lr=1e-6)
+    said = recipe(optimizer="muon", precision=precision, constraint="soft_cap", w_max=1.0)
+    matrices = [group for group in groups(model, said) if group["role"] in ("linear", "head")]
+    weights = [weight for group in matrices for weight in group["params"]]
     by_shape: dict[torch.Size, list[Tensor]] = {}
-    for group in matrices:
-        for weight in group["params"]:
-            by_shape.setdefault(weight.shape, []).append(weight.detach())
-    stacks = [torch.stack(weights) for weights in by_shape.values()]
+    for weight in weights:
+        by_shape.setdefault(weight.shape, []).append(weight.detach())
+    stacks = [torch.stack(equal) for equal in by_shape.values()]
     known = Known(1.0, 1.0 + LR * update_norm("paper", precision), 0.0)
-
-    def cap() -> None:
-        for stack in stacks:
-            CONSTRAINTS["soft_cap"].apply(stack, known)
-
     yield "passes", lambda: pass_of(model, ids[0], ids[1], precision)
-    yield "muon", ours.step
-    yield "soft cap", cap
-    yield "torch.optim.Muon", theirs.step
+    yield "Newton-Schulz", lambda: [orthogonalise(stack, SETS["paper"], DTYPES[precision]) for stack in stacks]
+    yield "soft cap", lambda: [CONSTRAINTS["soft_cap"].apply(stack, known) for stack in stacks]
+    yield "whole step", ConstrainedOptimizer(matrices).step
+    yield "torch.optim.Muon", torch.optim.Muon(weights, lr=1e-6).step
+
+
+class Nothing:
+    """A keeper that keeps nothing."""
+
+    def row(self, row: Row) -> None: ...
+    def observe(self, session: Session, step: int, batch: Batch) -> None: ...
+    def save(self, session: Session, at: Progress) -> None: ...
+    def saved(self) -> None: ...
+
+
+def tokens(times: int) -> None:
+    """The bare loop takes a step after each of ours."""
+    said = recipe(optimizer="adamw", lr=1e-3, steps=times + 2, evaluate_every=0, validation_batches=1)
+    session = open_session(said, torch.device("cpu"), Ranks())
+    bare = bare_step(session)
+    taken: tuple[list[float], list[float]] = [], []
+    marks = [time.process_time()]
+
+    def say(_: Row) -> None:
+        taken[0].append(time.process_time() - marks[-1])
+        bare()
+        marks.append(time.process_time())
+        taken[1].append(marks[-1] - marks[-2] - taken[0][-1])
+
+    run(session, Progress(0, 0.0, Watch(0)), Nothing(), say)
+    ours, theirs = (median(seconds[1:-1]) for seconds in taken)  # the last step of ours validates
+    print(f"tokens/s of lipcert's loop / bare loop: {theirs / ours:.3f} ({BATCH * CONTEXT / ours:.0f} tokens/s)")
+
+
+def bare_step(session: Session) -> Callable[[], None]:
+    """As one would write it without lipcert, on the same network and as many tokens."""
+    model = architectures.build("gpt", session.arguments)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.0)
+    ids = torch.randint(session.arguments["vocabulary"], (100_000,))
+
+    def step() -> None:
+        starts = torch.randint(len(ids) - CONTEXT, (BATCH,)).tolist()
+        x = torch.stack([ids[start : start + CONTEXT] for start in starts])
+        y = torch.stack([ids[start + 1 : start + CONTEXT + 1] for start in starts])
+        loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    return step
 
 
 def rounding() -> None:
@@ -125,12 +171,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("muon").add_argument("--times", type=int, default=9)
+    commands.add_parser("tokens").add_argument("--times", type=int, default=20)
     commands.add_parser("rounding")
     flags = parser.parse_args()
-    if flags.command == "muon":
-        muon(flags.times)
-    else:
+    torch.set_num_threads(1)
+    if flags.command == "rounding":
         rounding()
+    else:
+        {"muon": muon, "tokens": tokens}[flags.command](flags.times)
 
 
 if __name__ == "__main__":

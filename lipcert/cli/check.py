@@ -13,5 +13,6 @@ def check(
     from lipcert.workspace.load import load
 
     workspace = load(folder)
-    models, suites = (", ".join(names) or "none" for names in (workspace.settings.models, workspace.suites))
-    typer.echo(f"valid (models: {models}; suites: {suites})")
+    named = {"models": workspace.settings.models, "suites": workspace.suites, "recipes": workspace.settings.train}
+    listed = "; ".join(f"{kind}: {', '.join(names) or 'none'}" for kind, names in named.items())
+    typer.echo(f"valid ({listed})")

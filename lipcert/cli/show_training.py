@@ -33,29 +33,32 @@ class Display:
         weights = sum(parameter.numel() for parameter in session.model.parameters())
         where = f"{session.device}" + (f", {session.ranks.world} processes" if session.ranks.world > 1 else "")
         self._bar.print(Text(f"{recipe.model}, {weights:,} weights, {session.task.name}, {where} → {recipe.out}"))
-        if promised.capped:
+        if recipe.constraint != "none":
             word, style = _guarantee(promised)
             kind = f"{recipe.optimizer} + {recipe.constraint}"
             self._bar.print(Text(word, style=f"bold {style}") + Text(f"  {kind}: {promised.why}"))
 
     def row(self, row: "Row") -> None:
         if row.log10_bound is not None:
-            self._bound = f" bound {power(row.log10_bound)}"
+            self._bound = f", bound {power(row.log10_bound)}"
         if row.validation_loss is not None and row.validation_accuracy is not None:
             self._validation = f" validation {row.validation_loss:.3f}, {row.validation_accuracy:.1%} right"
-            self._bar.print(Text(f"step {row.step}: loss {row.loss:.3f},{self._validation}{self._bound}"))
-        now = f"loss {row.loss:.3f}{self._validation}{self._bound} {row.tokens_per_second:,.0f}/s"
+            bound = "" if row.log10_bound is None else self._bound
+            self._bar.print(Text(f"step {row.step}: loss {row.loss:.3f},{self._validation}{bound}"))
+        right = "" if row.accuracy is None else f", {row.accuracy:.1%} right"
+        now = f"loss {row.loss:.3f}{right}{self._validation}{self._bound} {row.tokens_per_second:,.0f}/s"
         self._bar.update(self._task, completed=row.step, description=now)
 
 
 @contextmanager
 def display() -> Iterator[Display]:
-    """A bar on stderr, gone when the run ends; the lines stay."""
+    """A bar on stderr, gone when the run ends, and none where no terminal is; the lines stay."""
     columns = (
         TextColumn("{task.completed}/{task.total}"), BarColumn(20), TimeElapsedColumn(), TimeRemainingColumn(),
         TextColumn("{task.description}", markup=False),
     )  # fmt: skip
-    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+    screen = console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         yield Display(bar)
 
 
@@ -79,7 +82,16 @@ def show_trained(found: "Trained", *, as_json: bool) -> None:
         screen.print(Text(f"validation      loss {quality.loss:.4f}, {quality.accuracy:.2%} right"))
         screen.print(_unbounded() if bound is None else _bounded(bound))
     screen.print(Text(f"checkpoint      {found.checkpoint}"), soft_wrap=True)
-    screen.print(Text(f"bound it        lipcert bound {found.checkpoint}", style="dim"), soft_wrap=True)
+    again = f"bound it        lipcert bound {found.checkpoint}{_as_here(found)}"
+    screen.print(Text(again, style="dim"), soft_wrap=True)
+
+
+def _as_here(found: "Trained") -> str:
+    """The flags by which `lipcert bound` proves the same claim."""
+    if found.outcome is None or found.outcome.bound is None:
+        return ""
+    claim = found.outcome.bound.claim
+    return f" --norm {claim.norm} --domain {claim.domain}"
 
 
 def _bounded(bound: "Bound") -> Text:

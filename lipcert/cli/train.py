@@ -34,7 +34,7 @@ def train(
     with display() as screen:
         found = run(
             recipe, resume=resume, force=force, tensorboard=tensorboard, seconds=seconds, name=name or "",
-            command=_command(name, flags), say=screen.row, begin=screen.begin,
+            command=_command(name, flags, seconds), say=screen.row, begin=screen.begin,
         )  # fmt: skip
     if not found.finished:
         typer.echo(f"stopped, and saved in {recipe.out}: go on with --resume", err=True)
@@ -54,7 +54,7 @@ def _recipe(name: str | None, flags: dict[str, Any]) -> "Recipe":
     return found if found.out else found.model_copy(update={"out": default})
 
 
-def _command(name: str | None, flags: dict[str, Any]) -> str:
+def _command(name: str | None, flags: dict[str, Any], seconds: float) -> str:
     """The command line that makes the run again."""
     import shlex
 
@@ -65,6 +65,7 @@ def _command(name: str | None, flags: dict[str, Any]) -> str:
             parts.append(f"--{flag}" if value else f"--no-{flag}")
         else:
             parts += [f"--{flag}", _written(value)]
+    parts += ["--seconds", f"{seconds:g}"]
     return shlex.join(["lipcert", "train", *parts])
 
 

@@ -1,13 +1,14 @@
 """`lipcert.train`: from a recipe to a checkpoint, its history, and what is promised and proved of it."""
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from lipcert.errors import UsageError
 from lipcert.store.lock import locked
 from lipcert.training.finish import Name, Outcome, finish
 from lipcert.training.folder import CHECKPOINT, Folder, require_new
@@ -54,9 +55,10 @@ def train(
     with the steps that are done already; both in the first process alone.
     Under `torchrun` every process calls this.
 
-    Raises InputError for data, recipe and state that do not fit together, OutputError where the folder holds another
-    run or cannot be written, DivergedError where the loss is no number or leaps, ViolationError where a guaranteed cap
-    is broken. Whatever is raised, the state that was saved last is whole, and `resume` goes on from it.
+    Raises InputError for data, recipe and state that do not fit together, UsageError for a device, processes or a
+    compiler that are not there, OutputError where the folder holds another run or cannot be written, DivergedError where
+    the loss is no number or leaps, ViolationError where a guaranteed cap is broken. Whatever is raised, the state that
+    was saved last is whole, and `resume` goes on from it.
     """
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.of(recipe)
     path, device = Path(recipe.out), device_of(recipe.device)
@@ -69,8 +71,24 @@ def train(
             at = folder.start(session)
             if ranks.first:
                 begin(session, at.step)
-            finished = run(session, at, folder, say if ranks.first else lambda _: None)
+            with _compiling():
+                finished = run(session, at, folder, say if ranks.first else lambda _: None)
         finally:
             folder.close()
         outcome = finish(session, folder, seconds, Name(name, command)) if finished else None
         return Trained(session.model.eval(), path / CHECKPOINT, finished, outcome, session.promise)
+
+
+@contextmanager
+def _compiling() -> Iterator[None]:
+    """Raises UsageError where torch cannot compile the network, as without a C++ compiler."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise UsageError(
+            f"the network cannot be compiled: {reason}",
+            hint="Install a C++ compiler such as g++, or leave --compile away.",
+        ) from error

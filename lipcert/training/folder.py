@@ -11,17 +11,18 @@ from lipcert.checkpoint.lipcert import TRAINING
 from lipcert.checkpoint.lipcert import save as save_checkpoint
 from lipcert.errors import OutputError
 from lipcert.store.log import Log
+from lipcert.store.run import TRAIN
 from lipcert.training import observe, spectra
 from lipcert.training.batches import Batch
 from lipcert.training.loop import Progress
-from lipcert.training.metrics import Metrics, Row
+from lipcert.training.metrics import METRICS, Metrics, Row
 from lipcert.training.promise import require_kept
 from lipcert.training.session import Session
 from lipcert.training.state import STATE, State, read_state, require_same, write_state
 from lipcert.training.watch import Watch
 
 CHECKPOINT = "model.safetensors"
-ACTIVATIONS, SPECTRA = "activations", "spectra"
+ACTIVATIONS, SPECTRA, CASTS = "activations", "spectra", "casts"
 
 
 class Folder:
@@ -39,6 +40,8 @@ class Folder:
         at = self._state.step if self._state is not None else -1
         first = session.ranks.first
         self._metrics = Metrics(path, resume_at=at, tensorboard=tensorboard) if first else None
+        if first and not resume:
+            _clear(path)
         self._activations = Log(path, ACTIVATIONS, observe.COLUMNS, resume_at=at) if first else None
         self._spectra = Log(path, SPECTRA, spectra.COLUMNS, resume_at=at) if first else None
 
@@ -71,8 +74,11 @@ class Folder:
                 session.recipe.to_json(), session.data, at.step, at.seconds, list(at.watch.losses),
                 session.model.state_dict(), session.optimizer.state_dict(), session.schedule.state_dict(),
             )  # fmt: skip
-            write_state(self.path, self._state)
-            write_checkpoint(self.path / CHECKPOINT, session, at.step)
+            try:
+                write_state(self.path, self._state)
+                write_checkpoint(self.path / CHECKPOINT, session, at.step)
+            except OutputError as error:
+                raise OutputError(error.message, hint="Make room on the disk, and go on with --resume.") from error
         session.ranks.wait()
 
     def saved(self) -> dict[str, Tensor] | None:
@@ -118,6 +124,17 @@ def about(session: Session, step: int) -> dict[str, str]:
         "versions": {package: version(package) for package in ("lipcert", "torch", "numpy")},
     }
     return {TRAINING: json.dumps(told)}
+
+
+def _clear(path: Path) -> None:
+    """Take away what a run before has left, beside the tables that begin anew, lest it pass for what this one does."""
+    twins = [f"{name}.parquet" for name in (METRICS, ACTIVATIONS, SPECTRA)]
+    for name in (f"{TRAIN}.json", STATE, CHECKPOINT, *twins, f"{CASTS}.csv", f"{CASTS}.parquet"):
+        try:
+            (path / name).unlink(missing_ok=True)
+        except OSError as error:
+            reason = f"{path / name} cannot be replaced: {error.strerror}"
+            raise OutputError(reason, hint="Name another --out.") from error
 
 
 def _read(path: Path, session: Session) -> State:

@@ -1,5 +1,6 @@
 """The loop: gradients, a step, what is measured on the way, and what is kept."""
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +16,8 @@ from lipcert.training.evaluate import proved, validate
 from lipcert.training.metrics import Row
 from lipcert.training.session import Session
 from lipcert.training.stop import stopping
-from lipcert.training.watch import Watch, origin
+from lipcert.training.watch import Watch, origin, untouched
+from lipcert.workspace.recipe import Recipe
 
 
 @dataclass
@@ -44,7 +46,8 @@ Say = Callable[[Row], None]
 
 
 def run(session: Session, at: Progress, keeper: Keeper, say: Say) -> bool:
-    """Train from `at` to the last step of the recipe; False where the user stopped it, with all saved.
+    """Train from `at` to the last step of the recipe; False where the user stopped it, with all saved. The start is
+    saved too: so there is always a state to go on from, and one to measure growth against.
 
     Raises DivergedError, with the step and the layer, where the loss is no number or leaps; ViolationError where a
     guarantee is not kept. What was saved last stays.
@@ -52,6 +55,8 @@ def run(session: Session, at: Progress, keeper: Keeper, say: Say) -> bool:
     recipe = session.recipe
     session.model.train()
     with stopping() as asked:
+        if at.step == 0:
+            keeper.save(session, at)
         while at.step < recipe.steps:
             row, stop = _step(session, at, keeper, stop=asked())
             keeper.row(row)
@@ -68,9 +73,10 @@ def run(session: Session, at: Progress, keeper: Keeper, say: Say) -> bool:
 def _step(session: Session, at: Progress, keeper: Keeper, *, stop: bool) -> tuple[Row, bool]:
     """One step of the optimiser; its row, and whether any process was asked to stop."""
     started = time.perf_counter()
-    loss, tokens = _gradients(session, at.step)
-    sums = session.ranks.sum(torch.tensor([loss, float(stop)], dtype=torch.float64, device=session.device))
-    loss, stop = float(sums[0]) / session.ranks.world, bool(sums[1])
+    loss, right, tokens = _gradients(session, at.step)
+    sums = torch.tensor([loss, right, float(stop)], dtype=torch.float64, device=session.device)
+    loss, right, asked = session.ranks.sum(sums).tolist()
+    loss, stop = loss / session.ranks.world, bool(asked)
     gradient = float(nn.utils.clip_grad_norm_(session.model.parameters(), session.recipe.clip or float("inf")))
     fault = at.watch.fault(loss, gradient)
     if fault:
@@ -81,24 +87,29 @@ def _step(session: Session, at: Progress, keeper: Keeper, *, stop: bool) -> tupl
     session.optimizer.zero_grad()
     spent = time.perf_counter() - started
     at.step, at.seconds = at.step + 1, at.seconds + spent
+    if stop or _looked_at(session.recipe, at.step):
+        _require_sound(session, at, keeper)
     row = Row(
         step=at.step, seconds=at.seconds, tokens=at.step * tokens, loss=loss, lr=lr, gradient_norm=gradient,
-        tokens_per_second=tokens / spent, **_measured(session, at.step),
+        tokens_per_second=tokens / spent, accuracy=right / tokens, **_measured(session, at.step, keeper),
     )  # fmt: skip
     return row, stop
 
 
-def _gradients(session: Session, step: int) -> tuple[float, int]:
-    """Gradients of the mean loss over the batch; the loss of this process, and predictions in the whole batch."""
+def _gradients(session: Session, step: int) -> tuple[float, int, int]:
+    """Gradients of the mean loss over the batch; loss and right predictions of this process, and predictions of all."""
     parts, batch = session.recipe.accumulate, _batch(session, step)
     xs, ys = (session.ranks.share(rows).chunk(parts) for rows in (batch.x, batch.y))
-    total = torch.zeros((), device=session.device)
+    total, right = torch.zeros((), device=session.device), 0
     for number, (x, y) in enumerate(zip(xs, ys, strict=True)):
         with _alone(session, number < parts - 1):
-            loss: Tensor = session.task.loss(session.logits(x), y.to(session.device)) / parts
+            y = y.to(session.device)
+            logits = session.logits(x)
+            loss: Tensor = session.task.loss(logits, y) / parts
             loss.backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
-    return float(total), batch.y.numel()
+        right += session.task.right(logits, y)[0]
+    return float(total), right, batch.y.numel()
 
 
 def _alone(session: Session, more: bool) -> AbstractContextManager[object]:
@@ -110,11 +121,13 @@ def _batch(session: Session, step: int) -> Batch:
     return session.task.batch(step, session.recipe.batch, session.recipe.seed)
 
 
-def _measured(session: Session, step: int) -> dict[str, float | None]:
-    """What is measured after this step, by the names in a row."""
+def _measured(session: Session, step: int, keeper: Keeper) -> dict[str, float | None]:
+    """What is measured after this step, by the names in a row. Raises DivergedError."""
     recipe, found = session.recipe, dict[str, float | None]()
     if _due(step, recipe.evaluate_every, recipe.steps):
         quality = validate(session)
+        if not math.isfinite(quality.loss):
+            raise _diverged(session, step - 1, f"the loss on the validation set is {quality.loss}", keeper)
         found |= {"validation_loss": quality.loss, "validation_accuracy": quality.accuracy}
     if session.ranks.first and recipe.bound_every and step % recipe.bound_every == 0 and step < recipe.steps:
         bound = proved(session, seconds=0.0)
@@ -124,6 +137,26 @@ def _measured(session: Session, step: int) -> dict[str, float | None]:
 
 def _due(step: int, every: int, last: int) -> bool:
     return step == last or (every > 0 and step % every == 0)
+
+
+def _looked_at(recipe: Recipe, step: int) -> bool:
+    """Whether the weights after this step are measured or kept."""
+    every = (recipe.evaluate_every, recipe.bound_every, recipe.watch_every, recipe.save_every)
+    return any(_due(step, each, recipe.steps) for each in every)
+
+
+def _require_sound(session: Session, at: Progress, keeper: Keeper) -> None:
+    """Raises DivergedError where the last step spoilt the weights: on its own batch they do what no step may."""
+    batch, parts, total = _batch(session, at.step - 1), session.recipe.accumulate, 0.0
+    xs, ys = (session.ranks.share(rows).chunk(parts) for rows in (batch.x, batch.y))
+    with untouched(session.model):
+        for x, y in zip(xs, ys, strict=True):
+            logits = session.logits(x, by=session.model)
+            total += float(session.task.loss(logits, y.to(session.device))) / parts
+    sums = session.ranks.sum(torch.tensor(total, dtype=torch.float64, device=session.device))
+    fault = at.watch.judge(float(sums) / session.ranks.world)
+    if fault:
+        raise _diverged(session, at.step - 1, f"after it {fault}", keeper)
 
 
 def _diverged(session: Session, step: int, fault: str, keeper: Keeper) -> DivergedError:

@@ -51,8 +51,9 @@ ROUNDING = {"float32": 2.0**-12, "bfloat16": 3 / 32}
 """By how much rounding lifts singular values above `largest`; `python -m benchmarks.training rounding` measures less
 than half of it."""
 
-_RESTART = {torch.float32: 3, torch.bfloat16: 2}
-"""Steps on a Gram matrix before it is made again: each multiplies its rounding by up to a² = 17."""
+_RESTART = 3
+"""Steps on a Gram matrix before it is made again: each multiplies its rounding by up to a² = 17. In bfloat16 two in turn
+are too many already: with a Hadamard basis singular values of 3.9 came out."""
 
 _WIDE = 1.5
 """From this ratio of the sides on, steps on the Gram matrix are fewer products."""
@@ -68,23 +69,25 @@ def orthogonalise(
 ) -> Float[Tensor, "b m n"]:
     """Matrices with the same singular vectors and singular values near 1, computed in `dtype`.
 
-    Each is scaled to a Frobenius norm of at most 1 first. Zero stays zero, and what holds a NaN becomes NaN.
+    Each is scaled to a Frobenius norm of at most 1 first; from a norm below 1e-12, not quite so far up. Zero stays
+    zero, and what holds a NaN or an infinity becomes NaN.
     """
-    tall = matrices.shape[1] > matrices.shape[2]
-    x = scaled(matrices.mT if tall else matrices, dtype)
-    if x.shape[2] < _WIDE * x.shape[1]:
-        x = _plain(x, polynomials.steps)
+    x, steps = scaled(matrices, dtype), polynomials.steps
+    if dtype != torch.float32 or max(x.shape[1:]) < _WIDE * min(x.shape[1:]):
+        x = _plain(x, steps)
     else:
-        for start in range(0, len(polynomials.steps), _RESTART[dtype]):
-            x = _by_gram(x, polynomials.steps[start : start + _RESTART[dtype]])
-    return (x.mT if tall else x).to(matrices.dtype)
+        for start in range(0, len(steps), _RESTART):
+            x = _by_gram(x, steps[start : start + _RESTART])
+    return x.to(matrices.dtype)
 
 
 def _plain(x: Float[Tensor, "b m n"], steps: Sequence[Coefficients]) -> Float[Tensor, "b m n"]:
-    """X ← aX + (bG + cG²)X with G = XXᵀ."""
+    """X ← aX + (bG + cG²)X with G = XXᵀ; of a tall X, aX + X(bG + cG²) with G = XᵀX."""
     for a, b, c in steps:
-        gram = symmetric(x, x.mT)
-        x = torch.baddbmm(x, symmetric(gram, gram, gram, alpha=c, beta=b), x, beta=a)
+        gram = _gram(x)
+        even = symmetric(gram, gram, gram, alpha=c, beta=b)
+        left, right = (x, even) if _tall(x) else (even, x)
+        x = torch.baddbmm(x, left, right, beta=a)
     return x
 
 
@@ -93,14 +96,25 @@ def _by_gram(x: Float[Tensor, "b m n"], steps: Sequence[Coefficients]) -> Float[
 
     All of these matrices are polynomials in the first G, so they commute, and their products are symmetric.
     """
-    gram, whole = symmetric(x, x.mT), None
+    gram, whole = _gram(x), None
     for number, (a, b, c) in enumerate(steps, 1):
         q = symmetric(gram, gram, gram, alpha=c, beta=b)
         q.diagonal(dim1=1, dim2=2).add_(a)
         whole = q if whole is None else symmetric(whole, q)
         if number < len(steps):
             gram = symmetric(symmetric(q, gram), q)
-    return x if whole is None else whole @ x
+    if whole is None:
+        return x
+    return x @ whole if _tall(x) else whole @ x
+
+
+def _tall(x: Float[Tensor, "b m n"]) -> bool:
+    return x.shape[1] > x.shape[2]
+
+
+def _gram(x: Float[Tensor, "b m n"]) -> Float[Tensor, "b k k"]:
+    """Of the smaller side."""
+    return symmetric(x.mT, x) if _tall(x) else symmetric(x, x.mT)
 
 
 def symmetric(
@@ -142,8 +156,10 @@ def frobenius(matrices: Float[Tensor, "b m n"]) -> Float[Tensor, " b"]:
 
 def scaled(matrices: Float[Tensor, "b m n"], dtype: torch.dtype) -> Float[Tensor, "b m n"]:
     """Each divided by a little more than its Frobenius norm, so that it is at most 1 in `dtype` too."""
-    sizes = torch.maximum(matrices.amax((1, 2)), -matrices.amin((1, 2)))[:, None, None]
-    x = matrices / torch.where(sizes == 0, 1, sizes)  # squares neither overflow nor all vanish
-    norms = frobenius(x)[:, None, None] * (1 + torch.finfo(dtype).eps)
-    x.div_(torch.where(norms == 0, 1, norms))
-    return x.to(dtype)
+    norms = frobenius(matrices).clamp(min=_TINY)[:, None, None]
+    # Three roundings to `dtype`: of the entries, of the factor, and of their product.
+    return matrices.to(dtype) * (1 / (norms * (1 + 2 * torch.finfo(dtype).eps))).to(dtype)
+
+
+_TINY = 1e-12
+"""Squares that float32 loses are nothing beside its square. Matrices of a smaller norm are not scaled up to 1."""

@@ -10,10 +10,13 @@ from torch import Tensor
 
 from lipcert.training.constraints import CONSTRAINTS, Known, bring_under, cap_rows
 from lipcert.training.newton_schulz import DTYPES, SETS, frobenius, orthogonalise, update_norm
-from lipcert.training.sharing import Stack, move, put
+from lipcert.training.sharing import Stack, share
 from lipcert.training.updates import adamw, adamw_largest, muon
 
 Group = Mapping[str, Any]
+
+SPECTRAL_DECAY = "spectral_weight_decay"
+"""The constraint that decays the largest singular value itself, instead of the whole matrix."""
 
 
 class ConstrainedOptimizer(torch.optim.Optimizer):
@@ -34,7 +37,7 @@ class ConstrainedOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             if group["constraint"] != "none" and group["w_max"] is not None:
                 for stack in _stacks(group, group["params"], group["params"]):
-                    put(stack.weights, bring_under(_matrices(stack.weights), group["w_max"] / stack.scale))
+                    _put(stack.weights, bring_under(_matrices(stack.weights), group["w_max"] / stack.scale))
             _cap_rows(group)
 
     @overload
@@ -51,16 +54,16 @@ class ConstrainedOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             if weights:
-                self._move(group, weights)
+                self._take(group, weights)
                 _cap_rows(group)
         return loss
 
-    def _move(self, group: Group, weights: list[Tensor]) -> None:
+    def _take(self, group: Group, weights: list[Tensor]) -> None:
         directions = self._directions(group, weights)
         if group["method"] == "adamw" and group["constraint"] == "none":
-            _walk(weights, directions, group["lr"], group["weight_decay"])
+            _walk(group, weights, directions, group["lr"])
         else:
-            move(_stacks(group, weights, directions), lambda stack: _moved(stack, group))
+            share(_stacks(group, weights, directions), lambda stack: _move(group, stack))
 
     def _directions(self, group: Group, weights: list[Tensor]) -> list[Tensor]:
         """AdamW's update, or what Muon orthogonalises."""
@@ -93,10 +96,11 @@ def update_bound(group: Group, weight: Tensor, scale: float) -> float:
     return float(adamw_largest(group["betas"]) * weight.numel() ** 0.5 * scale)
 
 
-def _walk(weights: list[Tensor], directions: list[Tensor], lr: float, decay: float) -> None:
-    if decay:
-        torch._foreach_mul_(weights, 1 - lr * decay)
-    torch._foreach_add_(weights, directions, alpha=-lr)
+def _walk(group: Group, weights: list[Tensor], directions: Sequence[Tensor], length: float) -> None:
+    """W ← (1 - lr·decay)W - length·direction."""
+    if group["weight_decay"] and group["constraint"] != SPECTRAL_DECAY:
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+    torch._foreach_add_(weights, list(directions), alpha=-length)
 
 
 def _stacks(group: Group, weights: Sequence[Tensor], directions: Sequence[Tensor]) -> list[Stack]:
@@ -116,29 +120,34 @@ def _matrices(tensors: Sequence[Tensor]) -> Float[Tensor, "b m n"]:
     return torch.stack([tensor.flatten(1) for tensor in tensors])
 
 
-def _moved(stack: Stack, group: Group) -> Float[Tensor, "b m n"]:
-    """New weights: the step, then the constraint, which knows how large singular values can be by now."""
-    update, length = _update(stack, group)
-    shrink = group["lr"] * group["weight_decay"]
-    spectral = group["constraint"] == "spectral_weight_decay"  # shrinks the top singular value only
-    weights = _matrices(stack.weights)
-    if shrink and not spectral:
-        weights.mul_(1 - shrink)
-    weights.add_(update, alpha=-group["lr"] / stack.scale if group["method"] == "muon" else -group["lr"])
-    if group["constraint"] == "none":
-        return weights
+def _move(group: Group, stack: Stack) -> None:
+    """The step, then the constraint, which knows how large singular values can be by now."""
+    directions, length = stack.directions, group["lr"]
+    if group["method"] == "muon":
+        updates = orthogonalise(_matrices(directions), SETS[group["polynomials"]], DTYPES[group["update_dtype"]])
+        directions = [new.view_as(old) for new, old in zip(updates, stack.weights, strict=True)]
+        length /= stack.scale
+    _walk(group, stack.weights, directions, length)
+    if group["constraint"] != "none":
+        _put(stack.weights, CONSTRAINTS[group["constraint"]].apply(_matrices(stack.weights), _known(group, stack)))
+
+
+def _known(group: Group, stack: Stack) -> Known:
+    decay = group["lr"] * group["weight_decay"]
     cap = math.inf if group["w_max"] is None else group["w_max"] / stack.scale
-    reach = (1 if spectral else 1 - shrink) * cap + group["lr"] * length
-    return CONSTRAINTS[group["constraint"]].apply(weights, Known(cap, reach, shrink))
+    kept = 1.0 if group["constraint"] == SPECTRAL_DECAY else 1 - decay
+    return Known(cap, kept * cap + group["lr"] * _size(group, stack), decay)
 
 
-def _update(stack: Stack, group: Group) -> tuple[Float[Tensor, "b m n"], float | Tensor]:
-    """What lr multiplies (with Muon, over the scale), and a bound on its largest singular value."""
-    directions = _matrices(stack.directions)
-    if group["method"] == "adamw":
-        return directions, frobenius(directions)
-    update = orthogonalise(directions, SETS[group["polynomials"]], DTYPES[group["update_dtype"]])
-    return update, update_norm(group["polynomials"], group["update_dtype"]) / stack.scale
+def _size(group: Group, stack: Stack) -> float | Float[Tensor, " b"]:
+    """What the largest singular value of each update is at most, lr left out."""
+    if group["method"] == "muon":
+        return update_norm(group["polynomials"], group["update_dtype"]) / stack.scale
+    return frobenius(_matrices(stack.directions))
+
+
+def _put(weights: list[Tensor], matrices: Float[Tensor, "b m n"]) -> None:
+    torch._foreach_copy_(weights, [new.view_as(old) for new, old in zip(matrices, weights, strict=True)])
 
 
 def _cap_rows(group: Group) -> None:

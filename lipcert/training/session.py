@@ -35,11 +35,14 @@ class Session:
     device: torch.device
     ranks: Ranks
 
-    def logits(self, x: Tensor) -> Tensor:
-        """What the network returns for a batch, on its device and in the precision that the recipe names."""
+    def logits(self, x: Tensor, by: nn.Module | None = None) -> Tensor:
+        """What the network returns for a batch, on its device and in the precision that the recipe names.
+
+        by: `model` itself, in place of `forward`.
+        """
         half = self.recipe.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            y: Tensor = self.forward(x.to(self.device, non_blocking=True))
+            y: Tensor = (by or self.forward)(x.to(self.device, non_blocking=True))
         return y.float()
 
     @property
@@ -51,8 +54,10 @@ class Session:
 def open_session(recipe: Recipe, device: torch.device, ranks: Ranks) -> Session:
     """Build everything; the weights are those that the seed says, brought under their caps.
 
-    Raises InputError where the data do not fit the network, or cannot be read.
+    Raises InputError where the data do not fit the network, or cannot be read, UsageError where processes cannot share
+    the batch.
     """
+    ranks.require_shares(recipe.batch, recipe.accumulate)
     data = task(recipe)
     arguments = recipe.complete(data.facts)
     torch.manual_seed(recipe.seed)

@@ -20,26 +20,17 @@ class Stack(NamedTuple):
         return Stack([self.weights[i] for i in places], [self.directions[i] for i in places], self.scale)
 
 
-Move = Callable[[Stack], Tensor]
-"""The new weights of a stack, as matrices (b, m, n)."""
-
-
-def move(stacks: Sequence[Stack], moved: Move) -> None:
-    """Every weight becomes what `moved` makes of it; each is computed by one process, and sent to the others."""
+def share(stacks: Sequence[Stack], move: Callable[[Stack], None]) -> None:
+    """`move` changes the weights of a stack in place: each matrix in one process, which sends it to the others."""
     world = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
     if world == 1:
         for stack in stacks:
-            put(stack.weights, moved(stack))
+            move(stack)
         return
     owners = assign([_cost(weight) for stack in stacks for weight in stack.weights], world)
     for stack, mine in _shares(stacks, owners, dist.get_rank()):
-        put(stack.of(mine).weights, moved(stack.of(mine)))
+        move(stack.of(mine))
     _exchange([weight for stack in stacks for weight in stack.weights], owners, world)
-
-
-def put(weights: Sequence[Tensor], matrices: Tensor) -> None:
-    """Write (b, m, n) into b weights of m·n entries each."""
-    torch._foreach_copy_(list(weights), [new.view_as(old) for new, old in zip(matrices, weights, strict=True)])
 
 
 def assign(costs: Sequence[float], world: int) -> list[int]:

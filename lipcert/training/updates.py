@@ -55,7 +55,9 @@ def adamw_largest(betas: Betas) -> float:
 
 
 def muon(gradients: list[Tensor], momenta: list[Tensor], momentum: float, *, nesterov: bool) -> list[Tensor]:
-    """What Muon orthogonalises: the momentum B ← μB + G, brought up to date in place, or with `nesterov` G + μB."""
-    torch._foreach_mul_(momenta, momentum)
-    torch._foreach_add_(momenta, gradients)
-    return list(torch._foreach_add(gradients, momenta, alpha=momentum)) if nesterov else list(momenta)
+    """What Muon orthogonalises, the momentum B ← μB + (1 - μ)G, or with `nesterov` μB + (1 - μ)G of the new B.
+
+    B is brought up to date in place. Without the factors 1 - μ, as in heavy balls, the direction would be the same.
+    """
+    torch._foreach_lerp_(momenta, gradients, 1 - momentum)
+    return list(torch._foreach_lerp(gradients, momenta, momentum)) if nesterov else momenta

@@ -26,14 +26,20 @@ class Watch:
 
     def fault(self, loss: float, gradient: float) -> str:
         """What is wrong with this step, before it is taken, in a few words; empty where nothing is."""
+        if math.isfinite(loss) and not math.isfinite(gradient):
+            return f"the loss is {loss:.4g} and the norm of its gradient {gradient}"
+        found = self.judge(loss)
+        if not found:
+            self.losses.append(loss)
+        return found
+
+    def judge(self, loss: float) -> str:
+        """What is wrong with a loss, in a few words; it is not remembered."""
         if not math.isfinite(loss):
             return f"the loss is {loss}"
-        if not math.isfinite(gradient):
-            return f"the loss is {loss:.4g} and the norm of its gradient {gradient}"
         if self.factor and len(self.losses) >= _PATIENCE and loss > self.factor * median(self.losses):
             usual = median(self.losses)
             return f"the loss leapt to {loss:.4g}, above {self.factor:g} × the median {usual:.4g} of the steps before"
-        self.losses.append(loss)
         return ""
 
 
@@ -61,6 +67,18 @@ def origin(model: nn.Module, x: Tensor, good: Mapping[str, Any] | None) -> str:
 def _sizes(model: nn.Module, x: Tensor) -> dict[str, float]:
     """The largest entry of what each module returns, in the order of the forward pass."""
     return {each.path or "the network itself": each.largest for each in observe(model, x)}
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Within this there are no gradients; afterwards what the forward pass counts, as batch norm does, is as it was."""
+    before = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for buffer, value in before:
+            buffer.copy_(value)
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def test_what_holds_no_number_becomes_nan_and_nothing_else_does(dtype: torch.dty
     assert found[[0, 2]].isfinite().all()
 
 
-@pytest.mark.parametrize("size", [1e-38, 1e-25, 1e25, 1e37])
+@pytest.mark.parametrize("size", [1e-12, 1e-6, 1e6, 1e16])
 def test_the_size_of_a_matrix_does_not_matter(size: float) -> None:
     matrices = normal(2, 8, 20)
     assert torch.allclose(

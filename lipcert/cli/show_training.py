@@ -32,7 +32,8 @@ class Display:
         self._bar.update(self._task, total=recipe.steps, completed=done)
         weights = sum(parameter.numel() for parameter in session.model.parameters())
         where = f"{session.device}" + (f", {session.ranks.world} processes" if session.ranks.world > 1 else "")
-        self._bar.print(Text(f"{recipe.model}, {weights:,} weights, {session.task.name}, {where} → {recipe.out}"))
+        what = f"{recipe.model}, {weights:,} weights, {session.task.name}, {where} → {recipe.out}"
+        self._bar.print(Text(what), soft_wrap=True)
         if recipe.constraint != "none":
             word, style = _guarantee(promised)
             kind = f"{recipe.optimizer} + {recipe.constraint}"

@@ -56,9 +56,9 @@ def train(
     Under `torchrun` every process calls this.
 
     Raises InputError for data, recipe and state that do not fit together, UsageError for a device, processes or a
-    compiler that are not there, OutputError where the folder holds another run or cannot be written, DivergedError where
-    the loss is no number or leaps, ViolationError where a guaranteed cap is broken. Whatever is raised, the state that
-    was saved last is whole, and `resume` goes on from it.
+    compiler that are not there, OutputError where the folder holds another run or cannot be written, DivergedError
+    where the loss is no number or leaps, ViolationError where a guaranteed cap is broken. Whatever is raised, the state
+    that was saved last is whole, and `resume` goes on from it.
     """
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.of(recipe)
     path, device = Path(recipe.out), device_of(recipe.device)

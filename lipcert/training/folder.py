@@ -9,13 +9,13 @@ from torch import Tensor
 
 from lipcert.checkpoint.lipcert import TRAINING
 from lipcert.checkpoint.lipcert import save as save_checkpoint
-from lipcert.errors import OutputError
+from lipcert.errors import InputError, OutputError
 from lipcert.store.log import Log
 from lipcert.store.run import TRAIN
 from lipcert.training import observe, spectra
 from lipcert.training.batches import Batch
 from lipcert.training.loop import Progress
-from lipcert.training.metrics import METRICS, Metrics, Row
+from lipcert.training.metrics import METRICS, Metrics, Row, read_metrics
 from lipcert.training.promise import require_kept
 from lipcert.training.session import Session
 from lipcert.training.state import STATE, State, read_state, require_same, write_state
@@ -23,6 +23,11 @@ from lipcert.training.watch import Watch
 
 CHECKPOINT = "model.safetensors"
 ACTIVATIONS, SPECTRA, CASTS = "activations", "spectra", "casts"
+
+_GROWING = tuple(f"{name}.csv" for name in (METRICS, ACTIVATIONS, SPECTRA))
+_TWINS = tuple(f"{name}.parquet" for name in (METRICS, ACTIVATIONS, SPECTRA, CASTS))
+_FILES = (f"{TRAIN}.json", STATE, CHECKPOINT, f"{CASTS}.csv", *_TWINS, *_GROWING)
+"""All of a run; first what speaks of the others."""
 
 
 class Folder:
@@ -40,6 +45,8 @@ class Folder:
         at = self._state.step if self._state is not None else -1
         first = session.ranks.first
         self._metrics = Metrics(path, resume_at=at, tensorboard=tensorboard) if first else None
+        if first:
+            _sweep(path)
         if first and not resume:
             _clear(path)
         self._activations = Log(path, ACTIVATIONS, observe.COLUMNS, resume_at=at) if first else None
@@ -126,12 +133,19 @@ def about(session: Session, step: int) -> dict[str, str]:
     return {TRAINING: json.dumps(told)}
 
 
+def _sweep(path: Path) -> None:
+    """Take away what was half written when a process was killed. For the one process that has the folder."""
+    for name in _FILES:
+        for draft in path.glob(f".{name}.*.tmp"):
+            draft.unlink(missing_ok=True)
+
+
 def _clear(path: Path) -> None:
-    """Take away what a run before has left, beside the tables that begin anew, lest it pass for what this one does."""
-    twins = [f"{name}.parquet" for name in (METRICS, ACTIVATIONS, SPECTRA)]
-    for name in (f"{TRAIN}.json", STATE, CHECKPOINT, *twins, f"{CASTS}.csv", f"{CASTS}.parquet"):
+    """Take away what a run before has left, lest it pass for what this one does; the tables that grow begin anew."""
+    for name in _FILES:
         try:
-            (path / name).unlink(missing_ok=True)
+            if name not in _GROWING:
+                (path / name).unlink(missing_ok=True)
         except OSError as error:
             reason = f"{path / name} cannot be replaced: {error.strerror}"
             raise OutputError(reason, hint="Name another --out.") from error
@@ -140,6 +154,11 @@ def _clear(path: Path) -> None:
 def _read(path: Path, session: Session) -> State:
     state = read_state(path)
     require_same(state, session.recipe.to_json(), session.data, path)
+    if state.step and all(row.step != state.step for row in read_metrics(path)):
+        raise InputError(
+            f"{path / METRICS}.csv has no row of step {state.step}, which {STATE} goes on from",
+            hint="Bring it back, or begin anew with --force.",
+        )
     return state
 
 

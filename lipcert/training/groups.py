@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from lipcert.errors import UnsupportedError
+from lipcert.errors import UnsupportedError, UsageError
 from lipcert.training.constraints import AIM
 from lipcert.training.optimizer import update_bound
 
@@ -34,8 +34,12 @@ def roles(model: nn.Module) -> list[Part]:
     """
     linear = [child for child in model.children() if isinstance(child, nn.Linear)]
     head = linear[-1] if linear else None
-    found = {id(part.parameter): part for part in reversed(list(_parts(model, head)))}
-    return list(reversed(found.values()))
+    found: dict[int, Part] = {}
+    for part in _parts(model, head):
+        first = found.setdefault(id(part.parameter), part)
+        if first.scale < part.scale:  # one kernel in several layers: the cap is to hold for each
+            found[id(part.parameter)] = first._replace(scale=part.scale)
+    return list(found.values())
 
 
 def _parts(model: nn.Module, head: nn.Module | None) -> Iterator[Part]:
@@ -117,11 +121,18 @@ _DECAYS = ("weight_decay", "spectral_weight_decay")
 def _decay(group: dict[str, Any], asked: float | None) -> float:
     """The decay of a group of matrices; left out, 0, or what holds the cap where the decay is the constraint.
 
-    σ ← (1 - λη)σ + ηu stays at or below u/λ.
+    σ ← (1 - λη)σ + ηu stays at or below u/λ. Raises UsageError where no step could be that strong.
     """
     if asked is not None or group["constraint"] not in _DECAYS or group["w_max"] is None:
         return asked or 0.0
     bounds = (
         update_bound(group, weight, scale) for weight, scale in zip(group["params"], group["scales"], strict=True)
     )
-    return float(max(bounds) / (group["w_max"] * AIM))
+    decay = float(max(bounds) / (group["w_max"] * AIM))
+    if not decay * group["lr"] <= 1:
+        raise UsageError(
+            f"to hold w_max = {group['w_max']:g} by decay alone, weight_decay would have to be {decay:.4g}: with lr = "
+            f"{group['lr']:g} a step would turn weights round.",
+            hint="Take a smaller lr or another constraint, or give weight_decay and no guarantee.",
+        )
+    return decay

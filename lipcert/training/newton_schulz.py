@@ -47,13 +47,13 @@ SETS: dict[str, Polynomials] = {
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
-ROUNDING = {"float32": 2.0**-12, "bfloat16": 3 / 32}
+ROUNDING = {"float32": 2.0**-12, "bfloat16": 3 / 64}
 """By how much rounding lifts singular values above `largest`; `python -m benchmarks.training rounding` measures less
 than half of it."""
 
 _RESTART = 3
-"""Steps on a Gram matrix before it is made again: each multiplies its rounding by up to a² = 17. In bfloat16 two in turn
-are too many already: with a Hadamard basis singular values of 3.9 came out."""
+"""Steps on a Gram matrix before it is made again: each multiplies its rounding by up to a² = 17. In bfloat16 two in
+turn are too many already: with a Hadamard basis singular values of 3.9 came out."""
 
 _WIDE = 1.5
 """From this ratio of the sides on, steps on the Gram matrix are fewer products."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from lipcert.training.constraints import CONSTRAINTS, Known, bring_under, cap_rows
 from lipcert.training.newton_schulz import DTYPES, SETS, frobenius, orthogonalise, update_norm
 from lipcert.training.sharing import Stack, share
-from lipcert.training.updates import adamw, adamw_largest, muon
+from lipcert.training.updates import LEAST_EPS, adamw, adamw_largest, muon
 
 Group = Mapping[str, Any]
 
@@ -92,6 +92,8 @@ def update_bound(group: Group, weight: Tensor, scale: float) -> float:
     """What the RMS→RMS norm of an update of this weight is at most, lr left out."""
     if group["method"] == "muon":
         return update_norm(group["polynomials"], group["update_dtype"])
+    if group["eps"] < LEAST_EPS:
+        return math.inf
     # ‖U‖ ≤ ‖U‖_F ≤ √(mn)·max|U_ij|
     return float(adamw_largest(group["betas"]) * weight.numel() ** 0.5 * scale)
 
@@ -99,8 +101,18 @@ def update_bound(group: Group, weight: Tensor, scale: float) -> float:
 def _walk(group: Group, weights: list[Tensor], directions: Sequence[Tensor], length: float) -> None:
     """W ← (1 - lr·decay)W - length·direction."""
     if group["weight_decay"] and group["constraint"] != SPECTRAL_DECAY:
-        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"] - _rounding(group, weights[0]))
     torch._foreach_add_(weights, list(directions), alpha=-length)
+
+
+def _rounding(group: Group, weight: Tensor) -> float:
+    """The share of its norm by which a step's rounding may lift a weight that nothing but its decay caps.
+
+    The factor is wrong by 2^-25, and each entry by 2^-24 of itself twice: in norm by 2^-24·‖W‖_F <= 2^-24·√n·‖W‖.
+    """
+    if group["constraint"] != "weight_decay" or group["w_max"] is None:
+        return 0.0
+    return 2.0**-24 * (1 + 2 * min(len(weight), weight.numel() // len(weight)) ** 0.5)
 
 
 def _stacks(group: Group, weights: Sequence[Tensor], directions: Sequence[Tensor]) -> list[Stack]:
@@ -135,7 +147,7 @@ def _move(group: Group, stack: Stack) -> None:
 def _known(group: Group, stack: Stack) -> Known:
     decay = group["lr"] * group["weight_decay"]
     cap = math.inf if group["w_max"] is None else group["w_max"] / stack.scale
-    kept = 1.0 if group["constraint"] == SPECTRAL_DECAY else 1 - decay
+    kept = 1.0 if group["constraint"] == SPECTRAL_DECAY else abs(1 - decay)
     return Known(cap, kept * cap + group["lr"] * _size(group, stack), decay)
 
 

@@ -1,10 +1,11 @@
 """What a run promises of its weights, and whether they keep it: norms proved, not estimated."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from flint import arb
 from torch import Tensor
 
@@ -53,9 +54,17 @@ def promise(groups: Sequence[Mapping[str, Any]], recipe: Recipe) -> Promise:
             )  # fmt: skip
     if not found:
         return Promise(False, "no weight has a cap", ())
-    failed = [each for each in found if not each.holds]
-    reasons = dict.fromkeys(each.why for each in failed or found)
-    return Promise(not failed, "; ".join(reasons), tuple(capped))
+    missing = [*_missing(recipe), *(each.why for each in found if not each.holds)]
+    reasons = dict.fromkeys(missing or (each.why for each in found))
+    return Promise(not missing, "; ".join(reasons), tuple(capped))
+
+
+def _missing(recipe: Recipe) -> Iterator[str]:
+    """What stands against any guarantee, whatever the constraint."""
+    if recipe.arguments.get("tied"):
+        yield "the unembedding is the embedding's matrix, which has a cap on its rows at most"
+    if torch.get_float32_matmul_precision() != "highest":
+        yield "products of float32 are made with fewer bits: torch.set_float32_matmul_precision('highest') is needed"
 
 
 def largest(promised: Promise) -> dict[str, float]:

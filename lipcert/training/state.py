@@ -61,8 +61,11 @@ def read_state(folder: Path) -> State:
         raise InputError(f"{path} is no state of a run: {error}", hint="Begin anew with --force.") from error
     if not isinstance(content, dict) or content.pop("version", None) != VERSION:
         raise InputError(f"{path} is no state that this lipcert reads", hint="Begin anew with --force.")
-    told = {key: json.loads(content.pop(key)) for key in _TOLD}
-    return State(**told, **content)
+    try:
+        told = {key: json.loads(content.pop(key)) for key in _TOLD}
+        return State(**told, **content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is no state of a run: {error!r}", hint="Begin anew with --force.") from error
 
 
 def require_same(there: State, recipe: Mapping[str, Any], data: Mapping[str, Any], folder: Path) -> None:

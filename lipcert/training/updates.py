@@ -8,6 +8,9 @@ from torch import Tensor
 
 Betas = tuple[float, float]
 
+LEAST_EPS = 1e-15
+"""`adamw_largest` needs an eps of at least this: squares of gradients below 1e-22 vanish, and eps alone divides."""
+
 _TAIL = 1e-9
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,13 +11,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from safetensors import safe_open
 from typer.testing import CliRunner, Result
 
+from lipcert.checkpoint.lipcert import TRAINING
 from lipcert.cli.main import app
 from lipcert.errors import DivergedError, ExitCode, InputError, OutputError, UsageError
+from lipcert.store.lock import LOCK_NAME
 from lipcert.store.run import read_training
 from lipcert.training.folder import CHECKPOINT
-from lipcert.training.state import STATE
+from lipcert.training.ranks import Ranks
+from lipcert.training.state import STATE, read_state
 
 TINY = {
     "model": "gpt", "data": "shakespeare", "context": 8, "width": 8, "layers": 1, "heads": 2, "batch": 4, "steps": 6,
@@ -75,8 +80,14 @@ def test_the_same_seed_gives_the_same_bits(whole: Path, tmp_path: Path) -> None:
 
 
 def start(out: Path, *more: str, **changes: object) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "lipcert.cli.main", *arguments(out, **changes), "--seconds", "0", *more]
+    return launch([*arguments(out, **changes), "--seconds", "0", *more])
+
+
+def launch(given: list[str], before: str = "", **environment: str) -> "subprocess.Popen[str]":
+    """before: Python that the process runs first."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    code = f"{before}\nimport sys; from lipcert.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, *given]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
@@ -133,12 +144,117 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_saved(tmp_pat
     assert "layer" in result.exception.message
 
 
+def test_weights_that_a_step_has_spoilt_are_neither_measured_nor_kept(tmp_path: Path) -> None:
+    every = {"evaluate_every": 1, "watch_every": 1, "bound_every": 1, "save_every": 1}
+    result = invoke(tmp_path / "run", optimizer="adamw", constraint="none", w_max="none", lr=1e30, steps=20, **every)
+    assert isinstance(result.exception, DivergedError), result.output
+    assert result.exception.message.startswith("step 1: after it the loss is")
+    kept = read_state(tmp_path / "run")
+    assert kept.step == 0
+    assert all(tensor.isfinite().all() for tensor in kept.model.values())
+
+
+def test_a_run_is_replaced_with_all_that_it_left(tmp_path: Path) -> None:
+    """Also where the new one fails at once: it has other shapes, and nothing of the old one may pass for its."""
+    out = tmp_path / "run"
+    assert invoke(out).exit_code == 0
+    for name in (STATE, CHECKPOINT):  # as a kill in the midst of writing leaves them
+        (out / f".{name}.1a2b3c4d.tmp").touch()
+    changes = {"width": 16, "optimizer": "adamw", "constraint": "none", "w_max": "none", "lr": 1e30, "save_every": 0}
+    result = invoke(out, "--force", **changes)
+    assert isinstance(result.exception, DivergedError), result.output
+    assert read_state(out).recipe["width"] == 16
+    assert {path.name for path in out.iterdir()} == {
+        LOCK_NAME, STATE, CHECKPOINT, "metrics.csv", "activations.csv", "spectra.csv"
+    }  # fmt: skip
+
+
+def test_a_run_is_not_replaced_by_one_that_cannot_begin(whole: Path) -> None:
+    before = {path.name: path.read_bytes() for path in whole.iterdir() if path.is_file()}
+    assert isinstance(invoke(whole, "--force", data="missing.txt").exception, InputError)
+    assert before == {path.name: path.read_bytes() for path in whole.iterdir() if path.is_file()}
+
+
+def test_a_run_that_was_killed_before_its_first_save_has_a_state(tmp_path: Path) -> None:
+    process = start(tmp_path / "run", steps=100000, save_every=0, evaluate_every=0)
+    until(tmp_path / "run", 1, process)
+    process.kill()
+    finish(process)
+    assert read_state(tmp_path / "run").step == 0
+
+
+def test_processes_that_cannot_share_a_batch_are_refused() -> None:
+    Ranks(1, 2).require_shares(8, 4)
+    with pytest.raises(UsageError, match="8 in 4 parts has no equal shares for 4"):
+        Ranks(1, 4).require_shares(8, 4)
+
+
+def test_what_is_not_there_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = invoke(tmp_path / "run", device="cuda:99")
+    assert isinstance(result.exception, UsageError)
+    assert "cuda:99" in result.exception.message
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    assert "WORLD_SIZE is 2" in str(invoke(tmp_path / "run", device="cpu").exception)
+
+
+def test_a_network_that_cannot_be_compiled_is_no_bug(tmp_path: Path) -> None:
+    given, cache = [*arguments(tmp_path / "run"), "--compile"], str(tmp_path / "cache")
+    process = launch(given, CXX="/nonexistent", TORCHINDUCTOR_CACHE_DIR=cache)
+    said = process.communicate(timeout=300)[1]
+    assert process.returncode == ExitCode.USAGE, said
+    assert "Install a C++ compiler" in said
+
+
+def test_a_disk_that_is_full_leaves_whole_files(tmp_path: Path) -> None:
+    """Files of at most so many bytes: the table of metrics is the first that does not fit."""
+    out, limit = tmp_path / "run", 50_000
+    line = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
+    process = launch(arguments(out, steps=100000, evaluate_every=0, save_every=10), line)
+    said = process.communicate(timeout=300)[1]
+    assert process.returncode == ExitCode.OUTPUT, said
+    assert "--resume" in said
+    assert rows(out).step.iloc[-1] >= read_state(out).step > 0
+    assert CliRunner().invoke(app, ["bound", str(out / CHECKPOINT), "--seconds", "0"]).exit_code == 0
+
+
+def test_a_log_has_lines_and_no_bar_and_stdout_has_the_result_alone(tmp_path: Path) -> None:
+    process = start(tmp_path / "run", "--json", bound_every=3, steps=7)
+    found, said = process.communicate(timeout=300)
+    assert json.loads(found)["finished"]
+    lines = said.splitlines()
+    assert all(lines), lines
+    assert "\x1b" not in said
+    assert [line.partition(":")[0] for line in lines if line.startswith("step")] == ["step 3", "step 6", "step 7"]
+    assert [", bound" in line for line in lines if line.startswith("step")] == [True, True, False]
+
+
+def test_the_command_that_is_stored_and_the_one_that_is_named_give_the_same_bound(whole: Path, tmp_path: Path) -> None:
+    found = read_training(whole / "train.json")[0]
+    again = [*shlex.split(found["command"])[1:], "--out", str(tmp_path / "again")]
+    result = CliRunner().invoke(app, again)
+    assert result.exit_code == 0, result.output
+    assert read_training(tmp_path / "again" / "train.json")[0]["bounds"] == found["bounds"]
+    line = next(line for line in result.stdout.splitlines() if line.startswith("bound it"))
+    result = CliRunner().invoke(app, [*shlex.split(line)[3:], "--seconds", "0", "--json"])
+    assert json.loads(result.stdout)["upper"] == found["bounds"][0]["upper"]
+
+
 def test_another_recipe_is_not_resumed(whole: Path) -> None:
     before = {path.name: path.read_bytes() for path in whole.iterdir() if path.is_file()}
     result = invoke(whole, "--resume", lr=0.2)
     assert isinstance(result.exception, InputError)
     assert "lr: 0.1 there, 0.2 now" in result.exception.message
     assert before == {path.name: path.read_bytes() for path in whole.iterdir() if path.is_file()}
+
+
+def test_a_run_without_its_history_is_not_resumed(tmp_path: Path) -> None:
+    assert invoke(tmp_path / "run").exit_code == 0
+    path = tmp_path / "run" / "metrics.csv"
+    path.write_bytes(path.read_bytes().partition(b"\n")[0] + b"\n")
+    result = invoke(tmp_path / "run", "--resume")
+    assert isinstance(result.exception, InputError)
+    assert "metrics.csv" in result.exception.message
 
 
 def test_a_run_that_is_there_is_not_replaced_unasked(whole: Path) -> None:
@@ -168,8 +284,8 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(
 
 def test_an_unknown_recipe_is_answered_with_the_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "lipcert.toml").write_text(
-        'version = 1\n[train.tiny]\nmodel = "gpt"\ndata = "shakespeare"\ncontext = 8\nwidth = 8\nlayers = 1\nheads = 2\n'
-        'batch = 4\nsteps = 2\noptimizer = "muon"\nlr = 0.1\n'
+        'version = 1\n[train.tiny]\nmodel = "gpt"\ndata = "shakespeare"\ncontext = 8\nwidth = 8\nlayers = 1\n'
+        'heads = 2\nbatch = 4\nsteps = 2\noptimizer = "muon"\nlr = 0.1\n'
     )
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["train", "tyni"])
@@ -181,4 +297,7 @@ def test_a_pair_that_guarantees_nothing_says_so_wherever_it_appears(tmp_path: Pa
     result = invoke(tmp_path / "run", constraint="spectral_hammer")
     assert result.exit_code == 0, result.output
     assert "unguaranteed" in result.output
+    assert any(line.startswith("unguaranteed") for line in result.stderr.splitlines())
     assert not read_training(tmp_path / "run" / "train.json")[0]["guarantee"]["holds"]
+    with safe_open(tmp_path / "run" / CHECKPOINT, "np") as file:
+        assert json.loads(file.metadata()[TRAINING])["guaranteed"] is False

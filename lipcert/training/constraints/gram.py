@@ -3,16 +3,24 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 LOOSE = 0.01
 """`largest_upper` is above the largest singular value by at most this share."""
 
+_THIN, _BLOCK = 16, 1024
+"""Sums this long are made of parts where few are made at once: after one large square the small ones would vanish."""
+
 
 def gram(x: Float[Tensor, "b m n"], unit: float = 1.0) -> Float[Tensor, "b k k"]:
     """The smaller of XᵀX and XXᵀ, in units of unit²: its eigenvalues are (σ/unit)²."""
     left, right = (x.mT, x) if x.shape[1] >= x.shape[2] else (x, x.mT)
+    side, length = left.shape[1:]
+    if side < _THIN and length > _BLOCK:
+        blocks = F.pad(left, (0, -length % _BLOCK)).unflatten(2, (-1, _BLOCK)).movedim(2, 1)
+        return (blocks @ blocks.mT).sum(1) * unit**-2
     return torch.baddbmm(x.new_zeros(()), left, right, beta=0, alpha=unit**-2)
 
 

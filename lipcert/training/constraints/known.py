@@ -14,7 +14,7 @@ class Known(NamedTuple):
     """What is known of the matrices when a constraint is applied. All sizes are singular values.
 
     cap: none is to be above it afterwards. reach: none is above it now, provided that none was above `cap` before the
-    step: (1 - decay)·cap + lr·|update|; a number, or one for each matrix; infinity where nothing is known.
+    step: |1 - decay|·cap + lr·|update|; a number, or one for each matrix; infinity where nothing is known.
     decay: λη of this step.
     """
 

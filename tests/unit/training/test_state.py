@@ -30,6 +30,10 @@ def test_what_is_no_state_is_refused(tmp_path: Path) -> None:
     (tmp_path / STATE).write_bytes(b"no state")
     with pytest.raises(InputError, match="no state"):
         read_state(tmp_path)
+    for odd in ({"version": 1}, {"version": 1, "recipe": "{", "data": "{}"}):
+        torch.save(odd, tmp_path / STATE)
+        with pytest.raises(InputError, match="no state"):
+            read_state(tmp_path)
     torch.save({"version": 99}, tmp_path / STATE)
     with pytest.raises(InputError, match="this lipcert"):
         read_state(tmp_path)

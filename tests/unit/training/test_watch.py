@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lipcert.training.watch import Watch, origin
+from lipcert.training.watch import Watch, origin, untouched
 
 
 def test_a_loss_that_is_no_number_is_a_fault() -> None:
@@ -22,6 +22,20 @@ def test_a_leap_is_a_fault_once_enough_losses_are_known() -> None:
 def test_no_leap_counts_where_the_factor_is_zero() -> None:
     watch = Watch(0.0, 50 * [1.0])
     assert watch.fault(1e9, 1.0) == ""
+
+
+def test_a_loss_that_is_judged_is_not_remembered() -> None:
+    watch = Watch(3.0, 50 * [1.0])
+    assert watch.judge(2.0) == ""
+    assert "leapt" in watch.judge(9.0)
+    assert set(watch.losses) == {1.0}
+
+
+def test_what_a_forward_pass_counts_is_as_it_was() -> None:
+    norm = nn.BatchNorm1d(3)
+    with untouched(norm):
+        assert not norm(torch.randn(4, 3)).requires_grad
+    assert all(torch.equal(norm.state_dict()[name], value) for name, value in nn.BatchNorm1d(3).state_dict().items())
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def _rounding(group: Group, weight: Tensor) -> float:
     """
     if group["constraint"] != "weight_decay" or group["w_max"] is None:
         return 0.0
-    return 2.0**-24 * (1 + 2 * min(len(weight), weight.numel() // len(weight)) ** 0.5)
+    return float(2.0**-24 * (1 + 2 * min(len(weight), weight.numel() // len(weight)) ** 0.5))
 
 
 def _stacks(group: Group, weights: Sequence[Tensor], directions: Sequence[Tensor]) -> list[Stack]:

@@ -1,11 +1,11 @@
-"""A constrained network beside an unconstrained one: trained, bounded, attacked, and set side by side.
+"""Networks with caps and without: trained, bounded, attacked, and set side by side.
 
-    python -m benchmarks.pair demo demo-unconstrained --norm token-rms --eps 0.01 0.03 0.1 0.3 --limit 100
-    python -m benchmarks.pair shakespeare shakespeare-baseline --norm token-rms --eps 0.01 0.03 0.1 0.3 --limit 100
-    python -m benchmarks.pair mnist mnist-adamw --suite l2 --norm l2 --eps 0.25 0.5 1 1.5 2 3 --limit 1000
+    python -m benchmarks.runs demo demo-unconstrained --limit 50
+    python -m benchmarks.runs shakespeare shakespeare-tight shakespeare-baseline --limit 50
+    python -m benchmarks.runs mnist mnist-adamw --suite l2 --norm l2 --eps 0.25 0.5 1 1.5 2 3 --limit 1000
 
 Names are recipes of lipcert.toml. Each is trained unless reports/train-NAME holds its run, then attacked; both are
-`lipcert` commands. Writes reports/FIRST: a table, what the paper plots, and the checkpoints.
+`lipcert` commands. Writes reports/FIRST: a table, what the paper plots, and the results of each.
 """
 
 import argparse
@@ -28,10 +28,13 @@ from lipcert.training.folder import CHECKPOINT
 
 REPORTS = Path("reports")
 
+_KEPT = 2 << 20
+"""Bytes of a checkpoint that is kept beside the report; a larger one its recipe makes again."""
+
 
 @dataclass(frozen=True)
 class Member:
-    """One of the pair: found, tables: of its training; attack: the JSON of its attack."""
+    """One of them. found, tables: of its training; attack: the JSON of its attack."""
 
     name: str
     found: dict[str, Any]
@@ -97,66 +100,67 @@ def lipcert(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "lipcert.cli.main", *arguments], check=True)
 
 
-def write(pair: list[Member], options: argparse.Namespace, command: str) -> Path:
+def write(runs: list[Member], options: argparse.Namespace, command: str) -> Path:
     """The folder of the report."""
-    out = REPORTS / pair[0].name
+    out = REPORTS / runs[0].name
     figures = {
-        "curves": curves({each.name: each.tables["metrics"] for each in pair}),
-        "activations": activations({each.name: each.tables["activations"] for each in pair}),
-        "casts": casts({each.name: each.tables["casts"] for each in pair}),
-        "accuracy": accuracy({each.name: each.attack for each in pair}),
+        "curves": curves({each.name: each.tables["metrics"] for each in runs}),
+        "activations": activations({each.name: each.tables["activations"] for each in runs}),
+        "casts": casts({each.name: each.tables["casts"] for each in runs}),
+        "accuracy": accuracy({each.name: each.attack for each in runs}),
     }
-    for each in pair:
+    for each in runs:
         caps = {name: value["w_max"] for name, value in each.found["guarantee"]["norms"].items()}
         figures[f"spectra-{each.name}"] = spectra(each.tables["spectra"], caps=caps)
     for name, figure in figures.items():
         save(figure, out / name, overwrite=True)
-    for each in pair:
-        for file in (CHECKPOINT, "train.json"):
-            shutil.copyfile(REPORTS / f"train-{each.name}" / file, out / f"{each.name}.{file}")
-    write_text(out / "README.md", _page(pair, options, command), overwrite=True)
+    for each in runs:
+        for file in (REPORTS / f"train-{each.name}" / name for name in (CHECKPOINT, "train.json")):
+            if file.stat().st_size <= _KEPT:
+                shutil.copyfile(file, out / f"{each.name}.{file.name}")
+    write_text(out / "README.md", _page(runs, options, command), overwrite=True)
     return out
 
 
-def _page(pair: list[Member], options: argparse.Namespace, command: str) -> str:
-    budgets = [f"eps {float(Fraction(row['eps'])):g}" for row in pair[0].attack["accuracy"]]
-    precisions = [row["precision"] for row in pair[0].tables["casts"]]
-    where = pair[0].found["bounds"][0]["claim"] if pair[0].found["bounds"] else {"norm": "", "domain": ""}
-    versions = ", ".join(f"{name} {version}" for name, version in pair[0].found["versions"].items())
+def _page(runs: list[Member], options: argparse.Namespace, command: str) -> str:
+    budgets = [f"eps {float(Fraction(row['eps'])):g}" for row in runs[0].attack["accuracy"]]
+    precisions = [row["precision"] for row in runs[0].tables["casts"]]
+    where = runs[0].found["bounds"][0]["claim"] if runs[0].found["bounds"] else {"norm": "", "domain": ""}
+    versions = ", ".join(f"{name} {version}" for name, version in runs[0].found["versions"].items())
     return "\n".join([
-        f"# {' and '.join(each.name for each in pair)}", "",
+        f"# {', '.join(each.name for each in runs)}", "",
         f"    {command}", "",
-        f"Data: {pair[0].found['data']['name']}, SHA-256 `{pair[0].found['data']['sha256'][:16]}…`. Device: "
-        f"{pair[0].found['device']}. Seed {pair[0].found['seed']}. {versions}. The recipes are in lipcert.toml and, "
+        f"Data: {runs[0].found['data']['name']}, SHA-256 `{runs[0].found['data']['sha256'][:16]}…`. Device: "
+        f"{runs[0].found['device']}. Seed {runs[0].found['seed']}. {versions}. The recipes are in lipcert.toml and, "
         "with all that was left to defaults, in the `train.json` beside each checkpoint.", "",
         f"The bound is proved, in {where['norm']} on {where['domain']}; the paper's own accounting is an estimate and "
         "no upper bound; *measured* is the largest ratio that was found. Largest entry: of all activations on a batch; "
         "fp8: the share of entries that e4m3 holds without scaling, in the layer where it holds the fewest.", "",
         "| run | weights | cap guaranteed | validation loss | accuracy | proved bound | by the paper | measured | "
         "largest entry | fp8 | training |",
-        "|---|---|---|---|---|---|---|---|---|---|---|", *(each.line() for each in pair), "",
+        "|---|---|---|---|---|---|---|---|---|---|---|", *(each.line() for each in runs), "",
         "![Training](curves.png)", "", "![Activations](activations.png)", "",
         "Accuracy with weights and activations rounded:", "",
         f"| run | {' | '.join(precisions)} |", f"|---|{'---|' * len(precisions)}",
-        *(each.rounded() for each in pair), "", "![Rounded](casts.png)", "",
+        *(each.rounded() for each in runs), "", "![Rounded](casts.png)", "",
         f"Accuracy attacked / certified, in {options.norm}, suite {options.suite}, first {options.limit} examples held "
         "out:", "",
         f"| run | clean | {' | '.join(budgets)} |", f"|---|---|{'---|' * len(budgets)}",
-        *(each.robust() for each in pair), "", "![Accuracy against eps](accuracy.png)", "",
-        *(f"![Singular values of {each.name}](spectra-{each.name}.png)\n" for each in pair),
+        *(each.robust() for each in runs), "", "![Accuracy against eps](accuracy.png)", "",
+        *(f"![Singular values of {each.name}](spectra-{each.name}.png)\n" for each in runs),
     ])  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs=2)
-    parser.add_argument("--norm", required=True)
-    parser.add_argument("--eps", nargs="+", required=True)
+    parser.add_argument("recipes", nargs="+")
+    parser.add_argument("--norm", default="token-rms")
+    parser.add_argument("--eps", nargs="+", default=["0.01", "0.03", "0.1", "0.3"])
     parser.add_argument("--limit", type=int, default=100)
     parser.add_argument("--suite", default="standard-embeddings")
     options = parser.parse_args()
-    pair = [member(name, options) for name in options.recipes]
-    page = write(pair, options, f"python -m benchmarks.pair {' '.join(sys.argv[1:])}") / "README.md"
+    runs = [member(name, options) for name in options.recipes]
+    page = write(runs, options, f"python -m benchmarks.runs {' '.join(sys.argv[1:])}") / "README.md"
     Console().print(Markdown(page.read_text(encoding="utf-8")))
     print(page)
 

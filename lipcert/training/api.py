@@ -76,6 +76,7 @@ def train(
         finally:
             folder.close()
         outcome = finish(session, folder, seconds, Name(name, command)) if finished else None
+        ranks.wait()  # who leaves first takes the connection away
         return Trained(session.model.eval(), path / CHECKPOINT, finished, outcome, session.promise)
 
 

@@ -65,15 +65,15 @@ def update_norm(polynomials: str, dtype: str) -> float:
 
 
 def orthogonalise(
-    matrices: Float[Tensor, "b m n"], polynomials: Polynomials, dtype: torch.dtype = torch.float32
+    matrices: Float[Tensor, "b m n"], polynomials: Polynomials, dtype: torch.dtype | None = None
 ) -> Float[Tensor, "b m n"]:
-    """Matrices with the same singular vectors and singular values near 1, computed in `dtype`.
+    """Matrices with the same singular vectors and singular values near 1, computed in `dtype` or in their own.
 
     Each is scaled to a Frobenius norm of at most 1 first; from a norm below 1e-12, not quite so far up. Zero stays
     zero, and what holds a NaN or an infinity becomes NaN.
     """
-    x, steps = scaled(matrices, dtype), polynomials.steps
-    if dtype != torch.float32 or max(x.shape[1:]) < _WIDE * min(x.shape[1:]):
+    x, steps = scaled(matrices, dtype or matrices.dtype), polynomials.steps
+    if x.dtype != torch.float32 or max(x.shape[1:]) < _WIDE * min(x.shape[1:]):
         x = _plain(x, steps)
     else:
         for start in range(0, len(steps), _RESTART):

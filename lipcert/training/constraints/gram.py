@@ -19,8 +19,10 @@ def gram(x: Float[Tensor, "b m n"], unit: float = 1.0) -> Float[Tensor, "b k k"]
     left, right = (x.mT, x) if x.shape[1] >= x.shape[2] else (x, x.mT)
     side, length = left.shape[1:]
     if side < _THIN and length > _BLOCK:
-        blocks = F.pad(left, (0, -length % _BLOCK)).unflatten(2, (-1, _BLOCK)).movedim(2, 1)
-        return (blocks @ blocks.mT).sum(1) * unit**-2
+        padded = F.pad(left, (0, -length % _BLOCK))
+        blocks = padded.reshape(len(left), side, -1, _BLOCK).movedim(2, 1)
+        summed: Tensor = (blocks @ blocks.mT).sum(1)
+        return summed * unit**-2
     return torch.baddbmm(x.new_zeros(()), left, right, beta=0, alpha=unit**-2)
 
 

@@ -21,6 +21,12 @@ def encode(dataset: Dataset, by: Tokenizer, length: int | None = None) -> Datase
     sha256 = hashlib.sha256(f"{dataset.sha256}\n{by.sha256}\n".encode("ascii")).hexdigest()
     if length is None:
         return replace(dataset, inputs=rows, sha256=sha256, kind="tokens")
+    longest = max(range(len(rows)), key=lambda n: len(rows[n]))
+    if len(rows[longest]) > length:
+        raise InputError(
+            f"{dataset.name}: row {longest}, the longest, has {len(rows[longest])} tokens and the network takes {length}",
+            hint=f"Leave longer texts out of the data, or take a network with a context of {len(rows[longest])}.",
+        )
     filled = np.stack([_filled(row, f"{dataset.name}: row {n}", length, by.pad) for n, row in enumerate(rows)])
     return replace(dataset, inputs=filled, sha256=sha256, kind="tokens")
 
@@ -36,10 +42,6 @@ def _row(line: str, place: str, by: Tokenizer) -> Row:
 
 
 def _filled(row: Row, place: str, length: int, pad: int | None) -> Row:
-    if len(row) > length:
-        raise InputError(
-            f"{place} has {len(row)} tokens and the network takes {length}", hint="Leave longer texts out of the data."
-        )
     if len(row) < length and pad is None:
         raise InputError(
             f"{place} has {len(row)} tokens, the network takes {length}, and no token of the vocabulary fills up",

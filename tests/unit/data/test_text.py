@@ -76,7 +76,7 @@ def test_words_have_the_number_of_their_line_and_a_frame(tmp_path: Path) -> None
     assert even.inputs[:].tolist() == [[2, 4, 5, 3, 0], [2, 1, 3, 0, 0]]  # type: ignore[union-attr]
     assert (even.kind, fit(even, (5,))) == ("tokens", "")
     assert even.sha256 not in (found.sha256, by.sha256)
-    with pytest.raises(InputError, match="row 0 has 4 tokens and the network takes 3"):
+    with pytest.raises(InputError, match="row 0, the longest, has 4 tokens and the network takes 3"):
         encode(found, by, 3)
     with pytest.raises(InputError, match="holds tokens, no text"):
         encode(even, by)

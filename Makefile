@@ -10,7 +10,7 @@ demo: $(READY)  ## bound a small network and prove it again; train, bound and at
 	$(BIN)/python demo/digits.py accuracy
 	$(BIN)/lipcert bound demo/digits.safetensors --domain box:0,1 --certificate $(CERTIFICATE) --force
 	$(BIN)/lipcert verify $(CERTIFICATE) demo/digits.safetensors
-	$(BIN)/python -m benchmarks.runs demo demo-unconstrained --limit 50
+	$(BIN)/python -m benchmarks.runs demo demo-unconstrained -- --suite gpt --limit 50
 
 test: $(READY)  ## the quick suite
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"

@@ -1,11 +1,12 @@
 """Networks with caps and without: trained, bounded, attacked, and set side by side.
 
-    python -m benchmarks.runs demo demo-unconstrained --limit 50
-    python -m benchmarks.runs shakespeare shakespeare-tight shakespeare-baseline --limit 50
-    python -m benchmarks.runs mnist mnist-adamw --suite l2 --norm l2 --eps 0.25 0.5 1 1.5 2 3 --limit 1000
+    python -m benchmarks.runs demo demo-unconstrained -- --suite gpt --limit 50
+    python -m benchmarks.runs shakespeare shakespeare-tight shakespeare-baseline -- --suite gpt --limit 30
+    python -m benchmarks.runs mnist mnist-adamw -- --suite l2 --limit 1000
 
 Names are recipes of lipcert.toml. Each is trained unless reports/train-NAME holds its run, then attacked; both are
-`lipcert` commands. Writes reports/FIRST: a table, what the paper plots, and the results of each.
+`lipcert` commands, and what stands behind `--` goes to the latter. Writes reports/FIRST: tables, what the paper plots,
+and the results of each.
 """
 
 import argparse
@@ -22,7 +23,6 @@ from rich.markdown import Markdown
 
 from lipcert.store.atomic import write_text
 from lipcert.store.run import read_run, read_training
-from lipcert.store.schema import read_json
 from lipcert.training.figures import accuracy, activations, casts, curves, save, spectra
 from lipcert.training.folder import CHECKPOINT
 
@@ -41,17 +41,23 @@ class Member:
     tables: dict[Any, Any]
     attack: dict[str, Any]
 
-    def line(self) -> str:
-        """A row of the table."""
+    def quality(self) -> str:
+        """A row of the first table."""
         results, bounds = self.found["results"], self.found["bounds"]
-        proved, paper, measured = _numbers(bounds[0]) if bounds else ("none", "", "")
+        proved = _power(bounds[0]["upper"], bounds[0]["log10_upper"]) if bounds else "none"
+        measured = f"{bounds[0]['lower']:.4g}" if bounds else ""
+        kept = "guaranteed" if self.found["guarantee"]["holds"] else "no guarantee"
+        quality = f"{results['validation_loss']:.3f} | {results['validation_accuracy']:.1%}"
+        return f"| {self.name} | {kept} | {quality} | {proved} | {measured} |"
+
+    def inside(self) -> str:
+        """A row of the second one."""
         last = [row for row in self.tables["activations"] if row["step"] == self.found["steps"]]
         largest, fits = max(row["largest"] for row in last), min(row["fp8_share"] for row in last)
-        kept = "yes" if self.found["guarantee"]["holds"] else "no"
+        paper = self.found["bounds"][0]["paper_accounting"] if self.found["bounds"] else None
         cells = (
-            self.name, f"{self.found['parameters']:,}", kept, f"{results['validation_loss']:.3f}",
-            f"{results['validation_accuracy']:.1%}", proved, paper, measured, f"{largest:.1f}", f"{fits:.1%}",
-            f"{self.found['seconds'] / 60:.1f} min",
+            self.name, f"{self.found['parameters']:,}", "" if paper is None else f"{float(paper):.4g}",
+            f"{largest:.1f}", f"{fits:.1%}", f"{self.found['tokens']:,}", f"{self.found['seconds'] / 60:.1f} min",
         )  # fmt: skip
         return f"| {' | '.join(cells)} |"
 
@@ -69,30 +75,19 @@ def _share(value: float | None) -> str:
     return "none" if value is None else f"{value:.1%}"
 
 
-def _numbers(bound: dict[str, Any]) -> tuple[str, str, str]:
-    paper = bound["paper_accounting"]
-    upper = f"{float(bound['upper']):.4g}" if bound["log10_upper"] < 6 else f"10^{bound['log10_upper']:.1f}"
-    return upper, "" if paper is None else f"{float(paper):.4g}", f"{bound['lower']:.4g}"
+def _power(upper: str, log10: float) -> str:
+    return f"{float(upper):.4g}" if log10 < 6 else f"10^{log10:.1f}"
 
 
-def member(name: str, options: argparse.Namespace) -> Member:
-    """Train and attack what is not there yet, and read both back."""
+def member(name: str, attack: list[str]) -> Member:
+    """Train what is not there yet, attack it, and read both back."""
     folder = REPORTS / f"train-{name}"
     if not (folder / "train.json").exists():
         lipcert("train", name)
-    lipcert("attack", *attack(folder, options))
     found, tables = read_training(folder / "train.json")
-    read_run(folder / "attack.json", "attack")
-    return Member(name, found, dict(tables), read_json(folder / "attack.json", "attack"))
-
-
-def attack(folder: Path, options: argparse.Namespace) -> list[str]:
-    data = read_training(folder / "train.json")[0]["data"]["name"]
-    budgets = [part for eps in options.eps for part in ("--eps", eps)]
-    return [
-        str(folder / CHECKPOINT), "--data", data, "--suite", options.suite, "--norm", options.norm, *budgets, "--limit",
-        str(options.limit), "--out", str(folder), "--force",
-    ]  # fmt: skip
+    where = ["--data", found["data"]["name"], "--out", str(folder), "--force"]
+    lipcert("attack", str(folder / CHECKPOINT), *where, *attack)
+    return Member(name, found, dict(tables), read_run(folder / "attack.json", "attack")[0])
 
 
 def lipcert(*arguments: str) -> None:
@@ -100,7 +95,7 @@ def lipcert(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "lipcert.cli.main", *arguments], check=True)
 
 
-def write(runs: list[Member], options: argparse.Namespace, command: str) -> Path:
+def write(runs: list[Member], command: str) -> Path:
     """The folder of the report."""
     out = REPORTS / runs[0].name
     figures = {
@@ -118,11 +113,11 @@ def write(runs: list[Member], options: argparse.Namespace, command: str) -> Path
         for file in (REPORTS / f"train-{each.name}" / name for name in (CHECKPOINT, "train.json")):
             if file.stat().st_size <= _KEPT:
                 shutil.copyfile(file, out / f"{each.name}.{file.name}")
-    write_text(out / "README.md", _page(runs, options, command), overwrite=True)
+    write_text(out / "README.md", _page(runs, command), overwrite=True)
     return out
 
 
-def _page(runs: list[Member], options: argparse.Namespace, command: str) -> str:
+def _page(runs: list[Member], command: str) -> str:
     budgets = [f"eps {float(Fraction(row['eps'])):g}" for row in runs[0].attack["accuracy"]]
     precisions = [row["precision"] for row in runs[0].tables["casts"]]
     where = runs[0].found["bounds"][0]["claim"] if runs[0].found["bounds"] else {"norm": "", "domain": ""}
@@ -136,15 +131,16 @@ def _page(runs: list[Member], options: argparse.Namespace, command: str) -> str:
         f"The bound is proved, in {where['norm']} on {where['domain']}; the paper's own accounting is an estimate and "
         "no upper bound; *measured* is the largest ratio that was found. Largest entry: of all activations on a batch; "
         "fp8: the share of entries that e4m3 holds without scaling, in the layer where it holds the fewest.", "",
-        "| run | weights | cap guaranteed | validation loss | accuracy | proved bound | by the paper | measured | "
-        "largest entry | fp8 | training |",
-        "|---|---|---|---|---|---|---|---|---|---|---|", *(each.line() for each in runs), "",
+        "| run | caps | validation loss | accuracy | proved bound | measured |",
+        "|---|---|---|---|---|---|", *(each.quality() for each in runs), "",
+        "| run | weights | by the paper | largest entry | fp8 | examples | training |",
+        "|---|---|---|---|---|---|---|", *(each.inside() for each in runs), "",
         "![Training](curves.png)", "", "![Activations](activations.png)", "",
         "Accuracy with weights and activations rounded:", "",
         f"| run | {' | '.join(precisions)} |", f"|---|{'---|' * len(precisions)}",
         *(each.rounded() for each in runs), "", "![Rounded](casts.png)", "",
-        f"Accuracy attacked / certified, in {options.norm}, suite {options.suite}, first {options.limit} examples held "
-        "out:", "",
+        f"Accuracy attacked / certified, in {runs[0].attack['norm']} at {runs[0].attack['source']}, suite "
+        f"{runs[0].attack['suite']}, {runs[0].attack['data']['examples']} examples that were held out:", "",
         f"| run | clean | {' | '.join(budgets)} |", f"|---|---|{'---|' * len(budgets)}",
         *(each.robust() for each in runs), "", "![Accuracy against eps](accuracy.png)", "",
         *(f"![Singular values of {each.name}](spectra-{each.name}.png)\n" for each in runs),
@@ -154,13 +150,9 @@ def _page(runs: list[Member], options: argparse.Namespace, command: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="+")
-    parser.add_argument("--norm", default="token-rms")
-    parser.add_argument("--eps", nargs="+", default=["0.01", "0.03", "0.1", "0.3"])
-    parser.add_argument("--limit", type=int, default=100)
-    parser.add_argument("--suite", default="standard-embeddings")
-    options = parser.parse_args()
-    runs = [member(name, options) for name in options.recipes]
-    page = write(runs, options, f"python -m benchmarks.runs {' '.join(sys.argv[1:])}") / "README.md"
+    mine, _, attack = " ".join(sys.argv[1:]).partition(" -- ")
+    runs = [member(name, attack.split()) for name in parser.parse_args(mine.split()).recipes]
+    page = write(runs, f"python -m benchmarks.runs {' '.join(sys.argv[1:])}") / "README.md"
     Console().print(Markdown(page.read_text(encoding="utf-8")))
     print(page)
 

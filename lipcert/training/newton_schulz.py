@@ -56,7 +56,7 @@ _RESTART = 3
 turn are too many already: with a Hadamard basis singular values of 3.9 came out."""
 
 _WIDE = 1.5
-"""From this ratio of the sides on, steps on the Gram matrix are fewer products."""
+"""From this ratio of the sides on, several steps on one Gram matrix are fewer products."""
 
 
 def update_norm(polynomials: str, dtype: str) -> float:
@@ -73,26 +73,15 @@ def orthogonalise(
     zero, and what holds a NaN or an infinity becomes NaN.
     """
     x, steps = scaled(matrices, dtype or matrices.dtype), polynomials.steps
-    if x.dtype != torch.float32 or max(x.shape[1:]) < _WIDE * min(x.shape[1:]):
-        x = _plain(x, steps)
-    else:
-        for start in range(0, len(steps), _RESTART):
-            x = _by_gram(x, steps[start : start + _RESTART])
+    wide = max(x.shape[1:]) >= _WIDE * min(x.shape[1:])
+    length = _RESTART if wide and x.dtype == torch.float32 else 1
+    for start in range(0, len(steps), length):
+        x = _steps(x, steps[start : start + length])
     return x.to(matrices.dtype)
 
 
-def _plain(x: Float[Tensor, "b m n"], steps: Sequence[Coefficients]) -> Float[Tensor, "b m n"]:
-    """X ← aX + (bG + cG²)X with G = XXᵀ; of a tall X, aX + X(bG + cG²) with G = XᵀX."""
-    for a, b, c in steps:
-        gram = _gram(x)
-        even = symmetric(gram, gram, gram, alpha=c, beta=b)
-        left, right = (x, even) if _tall(x) else (even, x)
-        x = torch.baddbmm(x, left, right, beta=a)
-    return x
-
-
-def _by_gram(x: Float[Tensor, "b m n"], steps: Sequence[Coefficients]) -> Float[Tensor, "b m n"]:
-    """The same by products of the smaller side alone: X ← QX and G ← QGQ with Q = a + bG + cG², X itself at the end.
+def _steps(x: Float[Tensor, "b m n"], steps: Sequence[Coefficients]) -> Float[Tensor, "b m n"]:
+    """By products of the smaller side: G = XXᵀ, then G ← QGQ with Q = a + bG + cG² step by step, and X ← …Q₂Q₁X.
 
     All of these matrices are polynomials in the first G, so they commute, and their products are symmetric.
     """

@@ -12,7 +12,10 @@ DATA = (
     "py.typed",
     "store/reproduce.py.txt",
     "store/reproduce_ratio.py.txt",
-    *(f"store/schemas/{kind}.schema.json" for kind in ("attack", "certificate", "certify", "common", "result", "train")),
+    *(
+        f"store/schemas/{kind}.schema.json"
+        for kind in ("attack", "certificate", "certify", "common", "result", "train")
+    ),
     "data/corpus/shakespeare.txt.gz",
     "data/corpus/NOTE.md",
     "workspace/templates/lipcert.toml",

@@ -22,10 +22,11 @@ def encode(dataset: Dataset, by: Tokenizer, length: int | None = None) -> Datase
     if length is None:
         return replace(dataset, inputs=rows, sha256=sha256, kind="tokens")
     longest = max(range(len(rows)), key=lambda n: len(rows[n]))
-    if len(rows[longest]) > length:
+    needed = len(rows[longest])
+    if needed > length:
         raise InputError(
-            f"{dataset.name}: row {longest}, the longest, has {len(rows[longest])} tokens and the network takes {length}",
-            hint=f"Leave longer texts out of the data, or take a network with a context of {len(rows[longest])}.",
+            f"{dataset.name}: row {longest}, the longest, has {needed} tokens and the network takes {length}",
+            hint=f"Leave longer texts out of the data, or take a network with a context of {needed}.",
         )
     filled = np.stack([_filled(row, f"{dataset.name}: row {n}", length, by.pad) for n, row in enumerate(rows)])
     return replace(dataset, inputs=filled, sha256=sha256, kind="tokens")

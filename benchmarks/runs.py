@@ -1,7 +1,7 @@
 """Networks with caps and without: trained, bounded, attacked, and set side by side.
 
     python -m benchmarks.runs demo demo-unconstrained -- --suite gpt --limit 50
-    python -m benchmarks.runs shakespeare shakespeare-tight shakespeare-baseline -- --suite gpt --limit 30
+    python -m benchmarks.runs shakespeare shakespeare-tight shakespeare-baseline -- --suite gpt --limit 20
     python -m benchmarks.runs mnist mnist-adamw -- --suite l2 --limit 1000
 
 Names are recipes of lipcert.toml. Each is trained unless reports/train-NAME holds its run, then attacked; both are

@@ -53,12 +53,13 @@ def sniff(path: Path) -> Format:
     size = _size(path)
     with path.open("rb") as file:
         head = file.read(_HEAD)
+    # First, because the length that safetensors begins with may begin as a pickle does; no pickle or zip has its zeros.
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _SAFETENSORS_HEADER_LIMIT:
+        return _sniff_safetensors(path, int.from_bytes(head[:8], "little"), size)
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return _sniff_zip(path)
     if head[:1] == b"\x80":
         return _sniff_pickle(path, head)
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _SAFETENSORS_HEADER_LIMIT:
-        return _sniff_safetensors(path, int.from_bytes(head[:8], "little"), size)
     raise _refusal(path, _foreign(head))
 
 

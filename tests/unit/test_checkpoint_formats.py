@@ -156,6 +156,20 @@ def test_safetensors_are_read_whatever_they_are_called(arch: str, weights: dict[
     assert_holds(checkpoint.load(tmp_path / "model.pt", arch=f"{arch}:net"), weights)
 
 
+def test_safetensors_whose_header_begins_as_a_pickle_does(
+    arch: str, weights: dict[str, Tensor], tmp_path: Path
+) -> None:
+    """The length of a header is a multiple of 8: one in 32 ends in 0x80, with which a pickle begins."""
+    path = tmp_path / "net.safetensors"
+    for length in range(0, 256, 8):
+        save_file(weights, path, metadata={"note": "n" * length})
+        if path.read_bytes()[:1] == b"\x80":
+            break
+    else:
+        raise AssertionError("no such header")
+    assert_holds(checkpoint.load(path, arch=f"{arch}:net"), weights)
+
+
 def test_compressed_archives_are_read_and_not_mapped(arch: str, weights: dict[str, Tensor], tmp_path: Path) -> None:
     torch.save(weights, tmp_path / "stored.pt")
     with (

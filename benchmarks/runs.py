@@ -28,7 +28,7 @@ from lipcert.training.folder import CHECKPOINT
 
 REPORTS = Path("reports")
 
-_KEPT = 2 << 20
+_KEPT = 4 << 20
 """Bytes of a checkpoint that is kept beside the report; a larger one its recipe makes again."""
 
 

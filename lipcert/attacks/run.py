@@ -147,7 +147,7 @@ def _kept(threat: Threat, session: Session, seed: int, batch: int) -> Resumable:
         "norm": plan.norm.name, "eps": [str(eps) for eps in plan.eps], "attacks": list(plan.attacks),
         "effort": vars(plan.effort), "range": [plan.low, plan.high], "positions": threat.positions,
     }  # fmt: skip
-    return Resumable(threat.out / "parts", header)
+    return Resumable(threat.out / "parts", header, replace=threat.force)
 
 
 def certified(threat: Threat, *, seconds: float, say: Say) -> Found:

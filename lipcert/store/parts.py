@@ -24,11 +24,14 @@ class Resumable:
     `results`. Results are JSON: they come back from `results` as they come back from the file.
     """
 
-    def __init__(self, folder: Path, header: Mapping[str, Any]) -> None:
-        """header: all that the results depend on: settings, and the hashes of model and data."""
+    def __init__(self, folder: Path, header: Mapping[str, Any], *, replace: bool = False) -> None:
+        """header: all that the results depend on: settings, and the hashes of model and data. replace: the results of
+        another run are taken away.
+        """
         self.folder = folder
         self.results: dict[int, Any] = {}
         self._header = _as_json({"version": VERSION, "run": header})
+        self._replace = replace
         self._next = 0
         self._lock = ExitStack()
 
@@ -67,11 +70,19 @@ class Resumable:
                 raise OutputError(f"{self.folder} holds parts without a {HEADER}", hint="Name another folder.")
             write_json(path, self._header)
         there = _read(path, "Name another folder.")
-        if there != self._header:
+        if there != self._header and self._replace:
+            self._clear()
+            write_json(path, self._header)
+        elif there != self._header:
             raise OutputError(
                 f"{self.folder} holds the results of another run:\n" + "\n".join(_differences(there, self._header)),
-                hint="Name another folder, or run what was run there.",
+                hint="Name another folder, run what was run there, or replace it with --force.",
             )
+
+    def _clear(self) -> None:
+        """The header goes last: parts without one would be nobody's."""
+        for path in (*self.folder.glob("part-*.json"), self.folder / HEADER):
+            path.unlink()
 
 
 def _part(path: Path) -> dict[int, Any]:

@@ -42,6 +42,18 @@ def test_what_differs_in_the_header_is_named_and_nothing_is_mixed(tmp_path: Path
         assert again.results == {0: 1}
 
 
+def test_another_run_is_replaced_on_request_and_the_same_one_goes_on(tmp_path: Path) -> None:
+    with Resumable(tmp_path, HEADER) as kept:
+        kept.add({0: 1})
+    with Resumable(tmp_path, HEADER, replace=True) as same:
+        assert same.results == {0: 1}
+    with Resumable(tmp_path, {"model": "other"}, replace=True) as other:
+        assert other.results == {}
+        other.add({2: 3})
+    with Resumable(tmp_path, {"model": "other"}) as again:
+        assert again.results == {2: 3}
+
+
 def test_only_one_process_writes_at_a_time(tmp_path: Path) -> None:
     with Resumable(tmp_path, HEADER), pytest.raises(OutputError, match="another lipcert"), Resumable(tmp_path, HEADER):
         pass

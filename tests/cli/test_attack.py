@@ -98,8 +98,10 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
     assert run(monkeypatch, *arguments, "--out", "again") == ExitCode.OK
     assert (workspace / "again/attack.csv").read_bytes() == (workspace / "whole/attack.csv").read_bytes()
     capsys.readouterr()
-    assert run(monkeypatch, *arguments, "--seed", "1", "--out", "again", "--force") == ExitCode.OUTPUT
+    (workspace / "again/attack.json").unlink()  # as if it had been stopped
+    assert run(monkeypatch, *arguments, "--seed", "1", "--out", "again") == ExitCode.OUTPUT
     assert "seed" in capsys.readouterr().err
+    assert run(monkeypatch, *arguments, "--seed", "1", "--out", "again", "--force") == ExitCode.OK
 
 
 def test_an_attack_within_a_certified_radius_stops_the_program_and_is_written_down(

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ import torch
 from lipcert.bounds.engine import bound as prove_bound
 from lipcert.bounds.result import Bound
 from lipcert.errors import UnsupportedError
-from lipcert.rules.domain import Box
+from lipcert.rules.domain import Box, Everywhere, Vocabulary
 from lipcert.training.batches import Batch
 from lipcert.training.observe import evaluating
 from lipcert.training.session import Session
@@ -42,17 +43,17 @@ def validation(session: Session) -> Iterator[Batch]:
 
 
 def proved(session: Session, seconds: float) -> Bound | None:
-    """The bound of the network as it stands: in token-rms from the embedding for tokens, else in l2 on all pixels.
+    """The bound of the network as it stands: of tokens in token-rms from the embedding, over all texts, else in l2,
+    over the range of the pixels or, where the data name none, everywhere.
 
     seconds: for the search, and for the measured bound beside it. None where the network has no finite one.
     """
     shape, dtype = session.task.example
-    tokens = dtype == "int64"
+    tokens, pixels = dtype == "int64", session.task.range
     network = copy.deepcopy(session.model).cpu().eval()
     x = torch.zeros(1, *shape, dtype=torch.int64 if tokens else torch.float32)
+    domain = Vocabulary() if tokens else Everywhere() if pixels is None else Box(*map(Fraction, pixels))
     try:
-        return prove_bound(
-            network, x, norm="token-rms" if tokens else "l2", domain=None if tokens else Box(0, 1), seconds=seconds
-        )
+        return prove_bound(network, x, norm="token-rms" if tokens else "l2", domain=domain, seconds=seconds)
     except UnsupportedError:
         return None

@@ -40,6 +40,11 @@ class Examples(Classification):
         assert data.shape is not None  # as `examples` requires
         return data.shape, "int64" if data.kind == "tokens" else "float32"
 
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """Of pixels; None where the two sets do not agree on one."""
+        return self.train[0].range if self.train[0].range == self.held[0].range else None
+
     def batch(self, step: int, size: int, seed: int) -> Batch:
         """All examples in one order after the other: each comes once before any comes again."""
         data, rows = self.train

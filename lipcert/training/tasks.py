@@ -42,6 +42,7 @@ class Wanted(Protocol):
 class Task(Protocol):
     """facts: what the data say of the model, such as {"vocabulary": 65}. example: shape and type of one input.
 
+    range: the least and the largest entry that an input can have, where the data say so.
     name, sha256, tokens: of the data, and how text became ids; {} where there is no text.
     """
 
@@ -49,6 +50,8 @@ class Task(Protocol):
     def facts(self) -> Mapping[str, Any]: ...
     @property
     def example(self) -> Example: ...
+    @property
+    def range(self) -> tuple[float, float] | None: ...
     @property
     def name(self) -> str: ...
     @property
@@ -70,6 +73,10 @@ class Task(Protocol):
 
 class Classification:
     """Logits (…, classes) against y (…)."""
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        return None
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """The mean cross-entropy, over all tokens where each has a label."""

@@ -20,11 +20,11 @@ from typing import Any, get_args
 
 from rich.progress import Progress
 
+from lipcert.reports.figures import frontier, save
 from lipcert.shard.map import map_items
 from lipcert.store.atomic import write_text
 from lipcert.store.parts import Resumable
 from lipcert.store.table import Column, write_table
-from lipcert.training.figures import frontier, save
 from lipcert.workspace.load import load
 from lipcert.workspace.recipe import Recipe
 from lipcert.workspace.recipe_fields import DECAYS, ConstraintName

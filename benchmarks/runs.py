@@ -21,9 +21,9 @@ from typing import Any
 from rich.console import Console
 from rich.markdown import Markdown
 
+from lipcert.reports.figures import accuracy, activations, casts, curves, save, spectra
 from lipcert.store.atomic import write_text
 from lipcert.store.run import read_run, read_training
-from lipcert.training.figures import accuracy, activations, casts, curves, save, spectra
 from lipcert.training.folder import CHECKPOINT
 
 REPORTS = Path("reports")

@@ -43,7 +43,8 @@ Say = Callable[[str, int, int], None]
 class Threat:
     """suite: its name. domain: of the certificate. out: where results are written, None for nowhere.
 
-    positions: the tokens that may move, "0,3" or "last:2"; "" for all.
+    positions: the tokens that may move, "0,3" or "last:2"; "" for all. command: what makes the run again, where a
+    command line asked for it.
     """
 
     setup: Setup
@@ -53,6 +54,7 @@ class Threat:
     out: Path | None = None
     force: bool = False
     positions: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,7 @@ def _document(
         "accuracy": [_accuracy(eps, i, right, found, certificate) for i, eps in enumerate(threat.plan.eps)],
         "counters": _counters(found),
         "flags": [{"name": flag.name, "sentence": flag.sentence} for flag in (found.flags if found else ())],
-    }
+    } | ({"command": threat.command} if threat.command else {})
 
 
 def _share(mask: Tensor) -> float:

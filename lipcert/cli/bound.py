@@ -50,7 +50,11 @@ def bound(
         Optional[Path],  # noqa: UP045 - typer reads the annotation
         typer.Option(help="Write the certificate here, for `lipcert verify`."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing certificate.")] = False,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Write result and certificate into this folder, for `lipcert report`."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     seconds: Annotated[float, typer.Option(min=0.0, help="For each search: multipliers, measured bound.")] = 10.0,
     seed: Annotated[int, typer.Option(help="Of the measured lower bound.")] = 0,
@@ -58,13 +62,17 @@ def bound(
 ) -> None:
     """Prove a Lipschitz bound, layer by layer and of the whole."""
     from lipcert.bounds.engine import bound as prove_bound
+    from lipcert.cli.command import command_line
     from lipcert.cli.show import progress, show_bound
     from lipcert.errors import ViolationError
     from lipcert.store.atomic import require_free, write_json
+    from lipcert.store.run import require_free_bound, write_bound
 
     request = _request(path, Request(path or Path(), arch, inputs, norm, domain, radius, source, output))
     if certificate is not None:
         require_free(certificate, overwrite=force)
+    if out is not None:
+        require_free_bound(out, overwrite=force)
     model = read_model(request.path, request.arch, request.inputs, trust_pickle)
     network = model.module if model.module is not None else model.program
     assert network is not None  # a Model is one or the other
@@ -79,6 +87,9 @@ def bound(
         raise _written(error, request) from error
     if certificate is not None:
         write_json(certificate, result.certificate, overwrite=force)
+    if out is not None:
+        told = {"path": str(request.path), "command": command_line()}
+        certificate = write_bound(out, result.to_json() | told, result.certificate, overwrite=force)
     show_bound(result, request.path, certificate, as_json=as_json)
 
 

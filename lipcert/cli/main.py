@@ -9,6 +9,7 @@ import typer
 
 import lipcert
 from lipcert.cli import attack, bound, check, init, ops, train, verify
+from lipcert.cli.command import Command
 from lipcert.cli.train_flags import RecipeCommand
 from lipcert.errors import ExitCode, LipcertError
 
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for name, command in COMMANDS.items():
-    app.command(name, cls=RecipeCommand if command is train.train else None)(command)
+    app.command(name, cls=RecipeCommand if command is train.train else Command)(command)
 
 
 def _print_version(wanted: bool) -> bool:

@@ -41,6 +41,7 @@ def read_threat(flags: Flags) -> "Threat":
     """The flags where they are given; else the default model's entry and the suite that the workspace names."""
     from lipcert.attacks.run import Threat
     from lipcert.attacks.session import Setup
+    from lipcert.cli.command import command_line
     from lipcert.cli.options import shapes
     from lipcert.errors import UsageError
     from lipcert.store.atomic import require_free
@@ -61,7 +62,8 @@ def read_threat(flags: Flags) -> "Threat":
         str(flags.path), flags.data, flags.arch or None, tuple(shapes(flags.inputs) or ()), flags.trust_pickle,
         flags.source, inside, flags.output, flags.limit, flags.tokenizer,
     )  # fmt: skip
-    return Threat(setup, plan, name, _domain(flags.domain, plan, inside), flags.out, flags.force, flags.positions)
+    domain = _domain(flags.domain, plan, inside)
+    return Threat(setup, plan, name, domain, flags.out, flags.force, flags.positions, command_line())
 
 
 def _completed(flags: Flags, workspace: "Workspace | None") -> Flags:

@@ -1,4 +1,5 @@
-"""Runs, of attacks and certification over examples and of training: one JSON file, beside it the tables it names."""
+"""What runs leave in a folder: of attacks, certification and training one JSON file and the tables that it names beside
+it; of a bound the result and its certificate."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ RunKind = Literal["attack", "certify"]
 TrainTable = Literal["metrics", "activations", "spectra", "casts"]
 
 TRAIN: Kind = "train"
+BOUND, CERTIFICATE = "bound.json", "certificate.json"
+"""What `lipcert bound` found, and its proof."""
 
 
 class Table(NamedTuple):
@@ -37,10 +40,31 @@ def write_run(
     """
     path = folder / f"{kind}.json"
     require_free(path, overwrite=overwrite)
-    _require_shape(kind, {**found, "table": _PLACEHOLDER})
+    _require_shape(kind, _document(kind, {**found, "table": _PLACEHOLDER}))
     table = write_table(folder, kind, columns, rows, overwrite=overwrite)
     write_json(path, _document(kind, {**found, "table": table}), overwrite=overwrite)
     return path
+
+
+def write_bound(
+    folder: Path, result: Mapping[str, Any], certificate: Mapping[str, Any], *, overwrite: bool = False
+) -> Path:
+    """Write certificate.json and, last, bound.json; the path of the former.
+
+    result, certificate: of the kinds `result` and `certificate`. Raises as `write_run` does.
+    """
+    require_free_bound(folder, overwrite=overwrite)
+    _require_shape("result", result)
+    _require_shape("certificate", certificate)
+    write_json(folder / CERTIFICATE, certificate, overwrite=overwrite)
+    write_json(folder / BOUND, result, overwrite=overwrite)
+    return folder / CERTIFICATE
+
+
+def require_free_bound(folder: Path, *, overwrite: bool) -> None:
+    """Refuse before the work what `write_bound` would refuse after it. Raises OutputError."""
+    for name in (BOUND, CERTIFICATE):
+        require_free(folder / name, overwrite=overwrite)
 
 
 def read_run(path: Path, kind: RunKind) -> tuple[dict[str, Any], list[dict[str, Value]]]:
@@ -58,7 +82,7 @@ def write_training(
     """
     path = folder / f"{TRAIN}.json"
     require_free(path, overwrite=overwrite)
-    _require_shape(TRAIN, {**found, "tables": dict.fromkeys(tables, _PLACEHOLDER)})
+    _require_shape(TRAIN, _document(TRAIN, {**found, "tables": dict.fromkeys(tables, _PLACEHOLDER)}))
     described = {name: write_table(folder, name, *table, overwrite=overwrite) for name, table in tables.items()}
     write_json(path, _document(TRAIN, {**found, "tables": described}), overwrite=overwrite)
     return path
@@ -77,8 +101,8 @@ def _document(kind: Kind, found: Mapping[str, Any]) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, "kind": kind, **found}
 
 
-def _require_shape(kind: Kind, found: Mapping[str, Any]) -> None:
-    problems = list(shape_problems(_document(kind, found), kind))
+def _require_shape(kind: Kind, document: Mapping[str, Any]) -> None:
+    problems = list(shape_problems(dict(document), kind))
     if problems:
         article = "an" if kind == "attack" else "a"
-        raise ValueError(f"not the shape of {article} {kind} run: " + "; ".join(problems))
+        raise ValueError(f"not the shape of {article} {kind}: " + "; ".join(problems))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
-Kind = Literal["result", "certificate", "attack", "certify", "train"]
+Kind = Literal["result", "certificate", "attack", "certify", "train", "sweep", "gate", "baseline"]
 
 _HINT = "Name a JSON file that lipcert wrote."
 _PROBLEMS_SHOWN = 5

@@ -66,7 +66,7 @@ def test_an_attack_need_not_certify_nor_certification_attack(tmp_path: Path) -> 
     ],
 )
 def test_another_shape_is_not_written(tmp_path: Path, change: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="not the shape of an attack run"):
+    with pytest.raises(ValueError, match="not the shape of an attack"):
         write_run(tmp_path, "attack", FOUND | change, COLUMNS, ROWS)
     assert not list(tmp_path.iterdir())
 

@@ -83,7 +83,7 @@ def test_a_training_run_comes_back_as_it_was_written(tmp_path: Path) -> None:
     ],
 )
 def test_another_shape_is_not_written(tmp_path: Path, change: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="not the shape of a train run"):
+    with pytest.raises(ValueError, match="not the shape of a train"):
         write_training(tmp_path, FOUND | change, TABLES)
     assert not list(tmp_path.iterdir())
 

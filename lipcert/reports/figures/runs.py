@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from lipcert.training.figures.style import HATCHES, SMALL, colour, dashes, decades, legend_below, panels, powers
+from lipcert.reports.figures.style import HATCHES, SMALL, colour, dashes, decades, legend_below, panels, powers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

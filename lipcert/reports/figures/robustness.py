@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from lipcert.training.figures.style import MARKERS, colour, legend_below, panels
+from lipcert.reports.figures.style import MARKERS, colour, legend_below, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

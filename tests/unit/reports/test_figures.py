@@ -7,10 +7,10 @@ from typing import Any, get_args
 import pytest
 
 from lipcert.errors import OutputError
-from lipcert.training.figures import runs
-from lipcert.training.figures.front import FILLS, SHAPES, frontier, pareto, row
-from lipcert.training.figures.robustness import accuracy
-from lipcert.training.figures.style import power, save
+from lipcert.reports.figures import runs
+from lipcert.reports.figures.front import FILLS, SHAPES, frontier, pareto, row
+from lipcert.reports.figures.robustness import accuracy
+from lipcert.reports.figures.style import power, save
 from lipcert.workspace.recipe import Recipe
 
 Rows = list[dict[str, Any]]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from lipcert.training.figures.style import SMALL, colour, legend_below, panels, powers
+from lipcert.reports.figures.style import SMALL, colour, legend_below, panels, powers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

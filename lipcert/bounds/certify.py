@@ -5,7 +5,7 @@ Label y stays the largest output of f at every x' of the domain with |x' - x| <=
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -15,12 +15,13 @@ from flint import arb
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from lipcert.bounds.alike import alike
 from lipcert.bounds.margins import Margins, margins_of
 from lipcert.bounds.run import Run, prove_graph
 from lipcert.certificate.document import ROOM
 from lipcert.certificate.prove import Progress, silent
 from lipcert.errors import InputError, UnsupportedError
-from lipcert.graph.capture import capture, trace
+from lipcert.graph.capture import capture
 from lipcert.graph.graph import Graph
 from lipcert.graph.probe import Probe, from_inside
 from lipcert.norms import ball
@@ -41,10 +42,11 @@ _ALLOWANCE = 1e-9
 class Certified:
     """n examples; outputs in rows: one for a classifier, one a token for a network of sequences.
 
-    upper: the proved Lipschitz bound of all outputs. margin: (n, rows), the least f_y - f_i, rounded down; not positive
-    where the label is not the largest output. radius: (n, rows), no larger ε is certified; 0 where the margin is not
-    positive, and at most what the domain has room for. arithmetic: "enclosed" where the margins are rigorous lower
-    bounds over the reals, "float64" where they were computed in float64 and lowered by an allowance for rounding.
+    upper: the proved Lipschitz bound of all outputs, the largest where padding makes several. margin: (n, rows), the
+    least f_y - f_i, rounded down; not positive where the label is not the largest output. radius: (n, rows), no larger
+    ε is certified; 0 where the margin is not positive, and at most what the domain has room for. arithmetic: "enclosed"
+    where the margins are rigorous lower bounds over the reals, "float64" where they were computed in float64 and
+    lowered by an allowance for rounding.
     """
 
     norm: Norm
@@ -76,7 +78,8 @@ def certify(
     seconds: float = 10.0,
     progress: Progress = silent,
 ) -> Certified:
-    """The certified radius of every example, from one global bound on the domain.
+    """The certified radius of every example, from one global bound on the domain; one for each way in which ids that
+    matter besides, such as padding, are held fixed.
 
     model: in eval mode. x: (n, *shape), inputs or token ids; y: (n,) int64 labels, or (n, T) where every token has
     outputs of its own. domain: holds every example and everything that it may be moved to.
@@ -85,11 +88,25 @@ def certify(
     """
     norm = NORMS[norm] if isinstance(norm, str) else norm
     program = capture(model, (x[:1],)) if isinstance(model, nn.Module) else model
-    graph = trace(program, (x[:1],), output=output, source=source)
-    _require_same_network(graph, x)
-    run = prove_graph(graph, norm, domain, seconds, progress)
-    points = x if x.is_floating_point() else _inside(program, graph, x)
-    return certified(graph, run, points, y, norm, domain, progress)
+    parts = []
+    for graph, rows in alike(program, x, output=output, source=source):
+        run = prove_graph(graph, norm, domain, seconds, progress)
+        points = x[rows] if x.is_floating_point() else _inside(program, graph, x[rows])
+        parts.append((rows, certified(graph, run, points, y[rows], norm, domain, progress)))
+    return _joined(parts)
+
+
+def _joined(parts: list[tuple[Tensor, Certified]]) -> Certified:
+    """The examples in their order."""
+    order = torch.cat([rows for rows, _ in parts]).argsort()
+    margin, radius = (
+        torch.cat(found)[order] for found in zip(*((part.margin, part.radius) for _, part in parts), strict=True)
+    )
+    ways = [way for _, part in parts for way in part.arithmetic]
+    upper = max((part.upper for _, part in parts), key=ball.up)
+    return replace(
+        parts[0][1], upper=upper, margin=margin, radius=radius, arithmetic=tuple(ways[place] for place in order)
+    )
 
 
 def certified(
@@ -106,16 +123,6 @@ def certified(
     margin, radius = torch.stack([each[0] for each in found]), torch.stack([each[1] for each in found])
     arithmetic = tuple(each[2] for each in found)
     return Certified(norm, domain, run.upper * ROOM, margin, radius.clamp(max=_room(domain)), arithmetic)
-
-
-def _require_same_network(graph: Graph, x: Tensor) -> None:
-    """What the graph holds fixed are the first example's values: with others it is another function."""
-    if graph.fixed and len(x) > 1:
-        raise UnsupportedError(
-            f"the network uses {', '.join(graph.fixed)} beside what is perturbed (a padding mask?): each example has a "
-            "bound of its own.",
-            hint="Certify the examples one by one: lipcert.certify(model, x[i:i+1], y[i:i+1], ...).",
-        )
 
 
 def _inside(program: ExportedProgram, graph: Graph, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A file → Model, by what the file contains."""
+"""A file or folder → Model, by what it contains."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,9 +7,22 @@ from types import MappingProxyType
 from torch import Tensor, nn
 
 from lipcert.checkpoint import arch as architecture
-from lipcert.checkpoint import examples, export, lipcert, match, safetensors, state_dict, weights
+from lipcert.checkpoint import (
+    examples,
+    export,
+    lipcert,
+    match,
+    onnx,
+    safetensors,
+    shards,
+    state_dict,
+    torchscript,
+    weights,
+)
 from lipcert.checkpoint.find import StateDict, state_dicts
-from lipcert.checkpoint.hashing import file_sha256
+from lipcert.checkpoint.hashing import file_sha256, files_sha256
+from lipcert.checkpoint.huggingface import folder
+from lipcert.checkpoint.huggingface import load as huggingface
 from lipcert.checkpoint.model import Model, Provenance
 from lipcert.checkpoint.sniff import Format, sniff
 from lipcert.errors import InputError, UsageError
@@ -28,13 +41,14 @@ def load(
     inputs: Inputs | None = None,
     trust_pickle: bool = False,
 ) -> Model:
-    """The network in the file at `path`, in eval mode, with exactly the file's weights.
+    """The network in the file or folder at `path`, in eval mode, with exactly the weights in it.
 
+    path: of a checkpoint, of the index of one in shards, or of a folder that transformers saved.
     arch: `package.module:function` or `file.py:function`, imported and called to build the network; needed
         for state dicts and safetensors, which hold no architecture.
     inputs: the shape of each input without the batch, (1, 28, 28), or Ids((256,)) for token ids; in place of the ones
         that `arch` gives.
-    trust_pickle: let the file execute code, to read a pickled module.
+    trust_pickle: let the file execute code, to read a pickled module or TorchScript; of a folder, read pickled weights.
 
     Raises UsageError when `arch` or `inputs` is missing, InputError or UnsupportedError when the file cannot
     be used, ResourceError when it does not fit into memory.
@@ -45,6 +59,14 @@ def load(
         return _from_program(path, kind, arch, inputs)
     if kind is Format.SAFETENSORS:
         return _from_safetensors(path, arch, inputs)
+    if kind is Format.ONNX:
+        return _from_onnx(path, arch, inputs)
+    if kind is Format.TORCHSCRIPT:
+        return _from_torchscript(path, arch, inputs, trust_pickle)
+    if kind is Format.HUGGINGFACE and arch is None:
+        return huggingface.load(path, inputs, trust_pickle=trust_pickle)
+    if kind in (Format.HUGGINGFACE, Format.SHARDS):
+        return _from_several(path, kind, arch, inputs, trust_pickle)
     return _from_pickle(path, kind, arch, inputs, trust_pickle)
 
 
@@ -56,6 +78,22 @@ def _from_program(path: Path, kind: Format, arch: str | None, inputs: Inputs | N
         )
     program, given = export.read(path, kind)
     return Model(None, program, given, Provenance(path, kind, file_sha256(path)))
+
+
+def _from_onnx(path: Path, arch: str | None, inputs: Inputs | None) -> Model:
+    if arch is not None:
+        raise UsageError(f"{path} is an ONNX model, which holds its architecture", hint="Leave --arch out.")
+    module, given, files = onnx.read(path, inputs)
+    return Model(module, None, given, Provenance(path, Format.ONNX, files_sha256(files)))
+
+
+def _from_torchscript(path: Path, arch: str | None, inputs: Inputs | None, trust: bool) -> Model:
+    script = torchscript.read(path, trust=trust)
+    if arch is not None:
+        return _from_weights(path, Format.TORCHSCRIPT, state_dicts(script.state_dict()), arch, inputs)
+    given = examples.like(script, _examples(None, inputs))
+    module = torchscript.capture(script, given, path)
+    return Model(module, None, given, Provenance(path, Format.TORCHSCRIPT, file_sha256(path)))
 
 
 def _from_safetensors(path: Path, arch: str | None, inputs: Inputs | None) -> Model:
@@ -70,6 +108,15 @@ def _from_safetensors(path: Path, arch: str | None, inputs: Inputs | None) -> Mo
     return _model(module, examples.from_shapes(inputs or [recipe.example]), provenance, metadata)
 
 
+def _from_several(path: Path, kind: Format, arch: str | None, inputs: Inputs | None, trust: bool) -> Model:
+    if kind is Format.HUGGINGFACE:
+        tensors, sha256 = folder.weights(path, trust_pickle=trust)
+    else:
+        tensors = shards.read(path, lambda shard: safetensors.read(shard)[0])
+        sha256 = files_sha256([path, *shards.files(path)])
+    return _from_weights(path, kind, [StateDict((), tensors)], arch, inputs, sha256)
+
+
 def _from_pickle(path: Path, kind: Format, arch: str | None, inputs: Inputs | None, trust: bool) -> Model:
     loaded = state_dict.read(path, kind, trust_pickle=trust)
     if isinstance(loaded, nn.Module) and arch is None:
@@ -82,13 +129,15 @@ def _from_pickle(path: Path, kind: Format, arch: str | None, inputs: Inputs | No
     return _from_weights(path, kind, state_dicts(loaded), arch, inputs)
 
 
-def _from_weights(path: Path, kind: Format, found: list[StateDict], arch: str | None, inputs: Inputs | None) -> Model:
+def _from_weights(
+    path: Path, kind: Format, found: list[StateDict], arch: str | None, inputs: Inputs | None, sha256: str = ""
+) -> Model:
     if arch is None:
         raise _architecture_needed(path, found)
     module, given = architecture.build(arch)
     inputs_used = _examples(given, inputs)
     unwrapped = match.fill(module, found, str(path))
-    return _model(module, inputs_used, Provenance(path, kind, file_sha256(path), arch, unwrapped))
+    return _model(module, inputs_used, Provenance(path, kind, sha256 or file_sha256(path), arch, unwrapped))
 
 
 def _examples(given: tuple[Tensor, ...] | None, inputs: Inputs | None) -> tuple[Tensor, ...]:

@@ -13,10 +13,11 @@ class Provenance:
     """Where a model comes from.
 
     format: one of the values of `sniff.Format`, such as "safetensors".
-    sha256: of the whole file, hexadecimal.
+    sha256: of the whole file, hexadecimal; of several files as `hashing.files_sha256` has it.
     arch: the `--arch` that built the network, or None where the file says it itself.
     unwrapped: what was taken off to reach the weights, outermost first: keys such as "state_dict" or "[0]",
         and prefixes of names such as "module.*".
+    left_out: the tensors of the file that the network has no place for, such as the head of another task.
     """
 
     path: Path
@@ -24,6 +25,7 @@ class Provenance:
     sha256: str
     arch: str | None = None
     unwrapped: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Model:
     example_inputs: positional inputs with their batch dimension; their shapes belong to every claim.
     provenance: None for a model that never was a file.
     metadata: what a safetensors file says beside its tensors.
+    output: of several outputs the one that is meant where none is named; "" where that is not known.
     """
 
     module: nn.Module | None
@@ -40,6 +43,7 @@ class Model:
     example_inputs: tuple[Tensor, ...]
     provenance: Provenance | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    output: str = ""
 
     def __post_init__(self) -> None:
         if (self.module is None) == (self.program is None):

@@ -4,6 +4,7 @@ import zipfile
 from enum import StrEnum
 from pathlib import Path
 
+from lipcert.checkpoint import plain_json, protobuf, shards
 from lipcert.errors import InputError
 
 _HEAD = 512
@@ -12,7 +13,20 @@ _SAFETENSORS_HEADER_LIMIT = 100_000_000  # the format's own limit
 # torch.save before 1.6 starts with the pickled number 0x1950a86a20f9469cfc6c.
 _LEGACY_TORCH_MAGIC = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 
-READABLE = "lipcert reads its own checkpoints, safetensors, files of torch.save, and torch.export programs."
+READABLE = (
+    "lipcert reads its own checkpoints, safetensors, files of torch.save, torch.export programs, ONNX, "
+    "TorchScript, and folders of transformers."
+)
+
+_FOLDER = (
+    "config.json",
+    "adapter_config.json",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+"""What transformers saves; a folder that holds one of these is read as such a folder."""
 
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", "a PNG picture"),
@@ -34,22 +48,28 @@ _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x7fELF", "a compiled program"),
     (0, b"version https://git-lfs", "a Git LFS pointer: run `git lfs pull` to fetch the file itself"),
     (0, b"<", "HTML or XML: was a web page downloaded in place of the file?"),
-    (0, b"{", "JSON text: if it is the index of a sharded checkpoint, merge the shards into one file first"),
+    (0, b"{", "JSON text, and no index of a sharded checkpoint"),
 )
 
 
 class Format(StrEnum):
     """The formats that can be read, by the name a Provenance gives them."""
 
+    HUGGINGFACE = "transformers"
     SAFETENSORS = "safetensors"
+    SHARDS = "safetensors in shards"
     TORCH_ZIP = "torch.save"
     TORCH_LEGACY = "torch.save before 1.6"
     EXPORT = "torch.export"
     EXPORT_LEGACY = "torch.export before 2.8"
+    ONNX = "ONNX"
+    TORCHSCRIPT = "TorchScript"
 
 
 def sniff(path: Path) -> Format:
-    """The format of the file at `path`. Raises InputError that says what the file is when it is no format."""
+    """The format of the file or folder at `path`. Raises InputError that says what it is when it is no format."""
+    if any((path / name).is_file() for name in _FOLDER):
+        return Format.HUGGINGFACE
     size = _size(path)
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -60,6 +80,10 @@ def sniff(path: Path) -> Format:
         return _sniff_zip(path)
     if head[:1] == b"\x80":
         return _sniff_pickle(path, head)
+    if head.lstrip()[:1] == b"{" and shards.MAP in plain_json.table(path):
+        return Format.SHARDS
+    if protobuf.is_onnx(path, size):
+        return Format.ONNX
     raise _refusal(path, _foreign(head))
 
 
@@ -108,11 +132,7 @@ def _sniff_zip(path: Path) -> Format:
     if "serialized_exported_program.json" in names:
         return Format.EXPORT_LEGACY
     if f"{root}/constants.pkl" in names or any(name.startswith(f"{root}/code/") for name in names):
-        raise InputError(
-            f"{path} is a TorchScript program, which carries code",
-            hint="Save the module's state_dict() and name the code that builds it with --arch, or export it "
-            "again with torch.export.",
-        )
+        return Format.TORCHSCRIPT
     if f"{root}/data.pkl" in names:
         return Format.TORCH_ZIP
     raise _refusal(path, f"a zip archive of {', '.join(names[:4]) or 'nothing'}: no checkpoint that is known here")

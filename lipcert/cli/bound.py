@@ -81,7 +81,7 @@ def bound(
             result = prove_bound(
                 network, model.example_inputs, norm=request.norm or None,
                 domain=read_domain(request.domain, request.radius) if request.domain or request.radius else None,
-                source=request.source, output=request.output, seconds=seconds, seed=seed, progress=say,
+                source=request.source, output=request.output or model.output, seconds=seconds, seed=seed, progress=say,
             )  # fmt: skip
     except ViolationError as error:
         raise _written(error, request) from error

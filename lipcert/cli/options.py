@@ -33,7 +33,7 @@ Source = Annotated[
     ),
 ]
 TrustPickle = Annotated[
-    bool, typer.Option("--trust-pickle", help="Let the file execute code, to read a pickled module.")
+    bool, typer.Option("--trust-pickle", help="Let the file execute code: a pickled module, TorchScript.")
 ]
 
 
@@ -79,4 +79,16 @@ def read_domain(text: str, radius: str) -> "Domain":
 def read_model(path: Path, arch: str, inputs: list[str], trust_pickle: bool) -> "Model":
     from lipcert.checkpoint.load import load
 
-    return load(path, arch=arch or None, inputs=shapes(inputs), trust_pickle=trust_pickle)
+    model = load(path, arch=arch or None, inputs=shapes(inputs), trust_pickle=trust_pickle)
+    if model.provenance is not None and model.provenance.left_out:
+        _tell(f"left out, as the network has no place for them: {', '.join(model.provenance.left_out)}")
+    return model
+
+
+def _tell(what: str) -> None:
+    """A line on stderr, beside results that may be for machines."""
+    from rich.text import Text
+
+    from lipcert.cli.show import console
+
+    console(stderr=True).print(Text(what), style="dim", soft_wrap=True)

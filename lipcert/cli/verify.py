@@ -51,7 +51,8 @@ def _model(document: dict[str, Any], path: Path, arch: str, inputs: list[str], t
     from lipcert.checkpoint.sniff import Format, sniff
 
     given, shape = shapes(inputs), tuple(document["claim"]["shape"])
-    own = sniff(path) in (Format.EXPORT, Format.EXPORT_LEGACY) or document["fixed_sha256"]
+    kind = sniff(path)
+    own = kind in (Format.EXPORT, Format.EXPORT_LEGACY) or (kind is not Format.HUGGINGFACE and document["fixed_sha256"])
     if given is None and not own:
         # From an embedding, (1, tokens, features): the network takes the ids of the tokens.
         given = [Ids(shape[1:-1]) if document["claim"]["module"] else shape[1:]]

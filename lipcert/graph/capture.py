@@ -72,11 +72,12 @@ def trace(program: ExportedProgram, inputs: Inputs, *, output: str = "", source:
 
 
 def operations(program: ExportedProgram, inputs: Inputs, *, source: str = "") -> list[tuple[str, bool]]:
-    """Every operation that depends on the source, in order, by its exported name, and whether it can be lowered."""
+    """Every operation on the way from the source to an output, in order, by its exported name, and whether it can be
+    lowered."""
     program = functional(program, inputs)
     depends, found = {find_source(program, source).name}, []
-    for fx in program.graph.nodes:
-        if fx.op == "call_function" and depends & {argument.name for argument in fx.all_input_nodes}:
+    for fx in behind(program, program.graph.output_node().name):
+        if depends & {argument.name for argument in fx.all_input_nodes}:
             depends.add(fx.name)
             if fx.target is not operator.getitem:
                 found.append((str(fx.target), str(fx.target) in LOWER))

@@ -102,7 +102,7 @@ def _dangling(root: Path, settings: Settings, suites: list[str]) -> Iterator[tup
                 f"there is no {ATTACKS_FOLDER}/{suite}.toml; {nearest(suite, suites)}",
             )
     for name, model in settings.models.items():
-        if not (root / model.path).is_file():
+        if not (root / model.path).exists():
             yield f"models.{name}.path", f"there is no file {root / model.path}"
         script = (model.arch or "").rpartition(":")[0]
         if script.endswith(".py") and not (root / script).is_file():

@@ -1,7 +1,10 @@
 """Files that load, in each format and wrapping, with exactly the weights that were saved."""
 
 import argparse
+import io
+import json
 import os
+import struct
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -91,6 +94,7 @@ WRAPPINGS: dict[str, tuple[Callable[[dict[str, Tensor]], Any], tuple[str, ...]]]
     "list": (lambda w: {"state_dict": [w], "err": 0.1}, ("state_dict", "[0]")),
     "tuple": (lambda w: (w, 3), ("[0]",)),
     "deep": (lambda w: {"run": {"model_state": w}}, ("run", "model_state")),
+    "with its config": (lambda w: {"model_state": w, "config": {"width": 4, "act": "relu"}}, ("model_state",)),
     "optimiser": (lambda w: {"optimizer": optimiser_state(), "model": w}, ("model",)),
     "average beside": (
         lambda w: {"model_ema": {n: t + 1 for n, t in w.items()}, "model": w},
@@ -141,6 +145,80 @@ def test_a_wrapped_state_dict(name: str, legacy: bool, arch: str, weights: dict[
     assert model.provenance.unwrapped == unwrapped
     assert model.provenance.arch == f"{arch}:net"
     assert model.provenance.format == ("torch.save before 1.6" if legacy else "torch.save")
+
+
+def test_weights_that_lay_on_a_gpu_are_read_without_one(arch: str, weights: dict[str, Tensor], tmp_path: Path) -> None:
+    """A file as torch.save writes it there: its storages name the device."""
+    buffer = io.BytesIO()
+    torch.save({"state_dict": weights}, buffer)
+    path = tmp_path / "gpu.pt"
+    with zipfile.ZipFile(buffer) as cpu, zipfile.ZipFile(path, "w") as gpu:
+        for entry in cpu.infolist():
+            content = cpu.read(entry)
+            if entry.filename.endswith("/data.pkl"):
+                cpu_name, gpu_name = (b"X" + struct.pack("<I", len(name)) + name for name in (b"cpu", b"cuda:0"))
+                assert cpu_name in content
+                content = content.replace(cpu_name, gpu_name)
+            gpu.writestr(entry.filename, content)
+    with pytest.raises(RuntimeError, match="CUDA"):
+        torch.load(path)
+    assert_holds(checkpoint.load(path, arch=f"{arch}:net"), weights)
+
+
+def shards_of(weights: dict[str, Tensor], folder: Path) -> Path:
+    """Two shards and their index, as transformers names them."""
+    names = [f"model-0000{n}-of-00002.safetensors" for n in (1, 2)]
+    places = {name: names[place % 2] for place, name in enumerate(weights)}
+    for file in names:
+        save_file({name: t for name, t in weights.items() if places[name] == file}, folder / file)
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": places}))
+    return index
+
+
+def test_shards_are_read_by_their_index_or_by_their_folder(
+    arch: str, weights: dict[str, Tensor], tmp_path: Path
+) -> None:
+    index = shards_of(weights, tmp_path)
+    found = {place: checkpoint.load(place, arch=f"{arch}:net") for place in (index, tmp_path)}
+    for place, model in found.items():
+        assert_holds(model, weights)
+        assert model.provenance is not None
+        assert model.provenance.format == {index: "safetensors in shards", tmp_path: "transformers"}[place]
+    assert len({model.provenance.sha256 for model in found.values() if model.provenance is not None}) == 1
+
+
+def _moved(index: dict[str, Any], to: str) -> dict[str, Any]:
+    return {"weight_map": dict.fromkeys(index["weight_map"], to)}
+
+
+BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "no map": (lambda index: {"metadata": {}}, "no index of a sharded checkpoint"),
+    "an empty map": (lambda index: {"weight_map": {}}, "no weight_map"),
+    "a map to numbers": (lambda index: {"weight_map": {"0.weight": 1}}, "no weight_map"),
+    "above its folder": (lambda index: _moved(index, "../secret.safetensors"), "outside its folder"),
+    "anywhere": (lambda index: _moved(index, "/etc/passwd"), "outside its folder"),
+    "no file": (lambda index: _moved(index, ".."), "outside its folder|missing"),
+    "a missing shard": (lambda index: _moved(index, "model-00003-of-00003.safetensors"), "1 of the 1 shards"),
+    "a tensor too many": (
+        lambda index: {"weight_map": index["weight_map"] | {"more": "model-00001-of-00002.safetensors"}},
+        "more is not in model-00001",
+    ),
+    "a tensor too few": (
+        lambda index: {"weight_map": dict(list(index["weight_map"].items())[1:])}, r"is in model-\d[^ ]* unnamed",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_index_that_contradicts_its_shards_is_refused(
+    name: str, arch: str, weights: dict[str, Tensor], tmp_path: Path
+) -> None:
+    index = shards_of(weights, tmp_path)
+    change, expected = BROKEN[name]
+    index.write_text(json.dumps(change(json.loads(index.read_text()))))
+    with pytest.raises(InputError, match=expected):
+        checkpoint.load(index, arch=f"{arch}:net")
 
 
 def test_two_sets_of_weights_that_fit_are_not_chosen_between(

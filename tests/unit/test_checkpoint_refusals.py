@@ -98,7 +98,7 @@ FOREIGN: dict[str, tuple[Callable[[], bytes], str]] = {
     "tar": (tarred, "tar archive"),
     "web page": (lambda: b"\n<!DOCTYPE html><html></html>", "web page"),
     "git lfs": (lambda: b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
-    "json": (lambda: b'{"weight_map": {}}', "sharded"),
+    "json": (lambda: b'{"weight_map": {}}', "no weight_map"),
     "text": (lambda: b"once upon a time", "is text"),
     "noise": (lambda: bytes(range(200, 250)), "unknown kind"),
     "other zip": (lambda: zipped({"notes.txt": b"hello"}), r"notes\.txt"),

@@ -18,11 +18,13 @@ from lipcert.norms.norm import L2
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Fact, Node, Reach
 from tests.unit.attention_rows import (
+    ACTIVATIONS,
     ATTENTION,
     CAUSAL,
     KEPT_APART,
     NORMS,
     PADDING,
+    PRODUCTS,
     TURNS,
     D,
     Function,
@@ -170,6 +172,26 @@ def test_a_mean_over_another_axis_or_of_another_tensor_is_no_norm() -> None:
         return over_tokens + of_another * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1)
 
     assert not {"centre", "normalise"} & {node.op for node in graph_of(Function(others)).nodes.values()}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_gates_of_their_own_entry_become_one_function(name: str) -> None:
+    function, ops = ACTIVATIONS[name]
+    graph = graph_of(Function(function))
+    assert [node.attrs.get("function", node.op) for node in graph.nodes.values()] == ["input", *ops]
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_other_gates_stay_products(name: str) -> None:
+    assert len(nodes_of(graph_of(Function(PRODUCTS[name])), "product")) == 1
+
+
+def test_the_scalings_round_a_function_count_their_roundings() -> None:
+    graph = graph_of(Function(ACTIVATIONS["gelu by hand"][0]))
+    inner, outer = nodes_of(graph, "scale")
+    exact = float(inner.consts["factor"]) * float(outer.consts["factor"])
+    assert exact == pytest.approx(1, abs=1e-15)
+    assert inner.attrs["ulps"] == outer.attrs["ulps"] >= 4
 
 
 def test_a_mask_goes_through_scalings_and_moves_to_its_softmax() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from lipcert.graph.fuse.activations import join_activations
 from lipcert.graph.fuse.attention import join_attention, share_heads
 from lipcert.graph.fuse.masks import absorb_masks, require_open_rows
 from lipcert.graph.fuse.mix import join_linear_maps
@@ -11,14 +12,15 @@ from lipcert.rules.types import Node
 
 
 def fuse(nodes: Mapping[str, Node], output: str) -> dict[str, Node]:
-    """The nodes that `output` depends on: masks in the softmax that takes them, norms and attention as one node
-    each, rotations of pairs of entries as one linear map.
+    """The nodes that `output` depends on: masks in the softmax that takes them, norms, activations and attention as
+    one node each, rotations of pairs of entries as one linear map.
 
     Every node that stays computes what it computed before. What does not match a pattern exactly stays as it is.
     Raises UnsupportedError for an infinite mask that no softmax takes, and for a softmax of no entries.
     """
     nodes = absorb_masks(prune(nodes, output), output)
-    for step in (join_centres, join_normalisations, join_attention, share_heads, join_linear_maps):
+    joins = (join_centres, join_normalisations, join_activations, join_attention, share_heads, join_linear_maps)
+    for step in joins:
         nodes = prune(step(nodes), output)
     require_open_rows(nodes)
     return nodes

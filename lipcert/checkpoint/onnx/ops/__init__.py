@@ -1,0 +1,1 @@
+"""The operations of ONNX as functions of torch; one file a family."""

@@ -4,6 +4,7 @@ Label y stays the largest output of f at every x' of the domain with |x' - x| <=
 (f_y - f_i)(x) > ε·L_yi, strictly: at equality, and at -0.0, there may be a tie, and a tie is not certified.
 """
 
+import logging
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,6 +29,9 @@ from lipcert.norms.norm import NORMS, Norm
 from lipcert.rules.domain import Box, Domain, Everywhere
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Reach
+from lipcert.stages import stage
+
+_LOG = logging.getLogger(__name__)
 
 Arithmetic = Literal["enclosed", "float64"]
 
@@ -84,12 +88,14 @@ def certify(
     outside it or a label is no output.
     """
     norm = NORMS[norm] if isinstance(norm, str) else norm
-    program = capture(model, (x[:1],)) if isinstance(model, nn.Module) else model
-    graph = trace(program, (x[:1],), output=output, source=source)
+    with stage(_LOG, "capturing the network"):
+        program = capture(model, (x[:1],)) if isinstance(model, nn.Module) else model
+        graph = trace(program, (x[:1],), output=output, source=source)
     _require_same_network(graph, x)
     run = prove_graph(graph, norm, domain, seconds, progress)
     points = x if x.is_floating_point() else _inside(program, graph, x)
-    return certified(graph, run, points, y, norm, domain, progress)
+    with stage(_LOG, f"certifying {len(x)} examples"):
+        return certified(graph, run, points, y, norm, domain, progress)
 
 
 def certified(

@@ -60,6 +60,9 @@ heads = [1, 2]
 [sweep.target]
 recipe = "tiny"
 trials = 8
+[sweep.target.search]
+w_max = { low = 0.5, high = 1, log = true }
+logit_scale = { low = 0.25, high = 16, log = true }
 """
 
 
@@ -179,6 +182,7 @@ def test_a_bound_of_two_is_reached_by_a_trial_that_was_trained(tmp_path: Path) -
     document = json.loads(done.stdout)
     best = document["trials"][document["target"]["trial"] - 1]
     assert float(best["upper"]) <= 2
+    assert any(each["upper"] is not None and float(each["upper"]) > 2 for each in document["trials"])
 
 
 @pytest.mark.slow

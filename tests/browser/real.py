@@ -36,7 +36,7 @@ def write(folder: Path, patch: pytest.MonkeyPatch) -> dict[str, Path]:
     ):
         patch.setattr("sys.argv", ["lipcert", *arguments])
         assert main() == ExitCode.OK
-    other = ROOT / "reports" / "mnist" / "mnist.model.safetensors"
+    other = ROOT / "reports" / "mnist" / "mnist" / "model.safetensors"
     compared = lipcert.compare(["run", other], out="compared", seconds=0.2)
     assert compared.path is not None
     return {"report": folder / lipcert.report("run"), "comparison": folder / compared.path}

@@ -232,7 +232,7 @@ def test_a_checkpoint_trained_without_its_cap_fails_where_the_capped_one_passes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     models = "".join(
-        f'[models.{name}]\npath = "{ROOT}/reports/demo/{file}.model.safetensors"\n'
+        f'[models.{name}]\npath = "{ROOT}/reports/demo/{file}/model.safetensors"\n'
         'norm = "token-rms"\ndomain = "vocabulary"\n'
         for name, file in (("capped", "demo"), ("free", "demo-unconstrained"))
     )

@@ -2,21 +2,30 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
-CERTIFICATE := reports/demo/certificate.json
+DIGITS := demo/digits.safetensors
 
-.PHONY: demo test slow lint types contract wheel ci clean
+.PHONY: demo test slow browser chromium lint types contract docs gate wheel ci clean
 
-demo: $(READY)  ## bound a small network and prove it again; train, bound and attack a GPT with caps and one without
+demo: $(READY)  ## bound a small network and prove it again; train, bound, attack and compare a GPT with caps and one without
 	$(BIN)/python demo/digits.py accuracy
-	$(BIN)/lipcert bound demo/digits.safetensors --domain box:0,1 --certificate $(CERTIFICATE) --force
-	$(BIN)/lipcert verify $(CERTIFICATE) demo/digits.safetensors
+	$(BIN)/lipcert bound $(DIGITS) --domain box:0,1 --out reports/digits --force
+	$(BIN)/lipcert verify reports/digits/certificate.json $(DIGITS)
 	$(BIN)/python -m benchmarks.runs demo demo-unconstrained -- --suite gpt --limit 50
 
 test: $(READY)  ## the quick suite
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not browser"
 
 slow: $(READY)  ## the longer tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "slow and not browser"
+
+browser: $(READY) chromium  ## reports, opened in a browser
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m browser
+
+chromium:
+	@command -v chromium >/dev/null || { command -v apt-get >/dev/null && \
+		sudo=$$(test "$$(id -u)" = 0 || echo sudo) && \
+		$$sudo apt-get update -qq && $$sudo apt-get install -y --no-install-recommends chromium; } || \
+		{ echo "No command chromium, and apt-get did not bring it: install Chromium, then make browser"; exit 1; }
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -27,6 +36,12 @@ types: $(READY)
 
 contract: $(READY)  ## imports go one way
 	$(BIN)/lint-imports
+
+docs: $(READY)  ## the site of the docs, in build/site; its notebook is run
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W -n --keep-going -b html docs build/site -d build/doctrees
+
+gate: $(READY)  ## this repository's own models, held to the rules of lipcert.toml
+	$(BIN)/lipcert gate
 
 wheel: $(READY)  ## the wheel alone, in an environment of its own
 	$(BIN)/python scripts/check_wheel.py

@@ -12,6 +12,7 @@ from lipcert.errors import (
     OutputError,
     RejectedError,
     ResourceError,
+    StoppedError,
     UnsupportedError,
     UsageError,
     ViolationError,
@@ -23,11 +24,21 @@ if TYPE_CHECKING:
     from lipcert.bounds.certify import Certified, certify
     from lipcert.bounds.engine import bound
     from lipcert.bounds.result import Bound, Status
+    from lipcert.certificate.verify import Verified, verify
     from lipcert.checkpoint.examples import Ids
     from lipcert.checkpoint.load import load
+    from lipcert.gates.api import gate
+    from lipcert.gates.result import GateResult
+    from lipcert.graph.ops import Operations, ops
+    from lipcert.installed import Installation, doctor
     from lipcert.norms.norm import L2, LINF, TOKEN_L2, TOKEN_RMS, Norm
+    from lipcert.reports.api import Comparison, compare, report
     from lipcert.rules.domain import Box, Everywhere, Vocabulary
+    from lipcert.sweeps.api import sweep
+    from lipcert.sweeps.result import Swept
     from lipcert.training.api import Trained, train
+    from lipcert.workspace.check import check
+    from lipcert.workspace.init import init
     from lipcert.workspace.recipe import Recipe
 
 __version__ = "0.1.0"
@@ -41,30 +52,46 @@ __all__ = [
     "Bound",
     "Box",
     "Certified",
+    "Comparison",
     "DivergedError",
     "Everywhere",
     "ExitCode",
     "GateError",
+    "GateResult",
     "Ids",
     "InputError",
+    "Installation",
     "LipcertError",
     "Norm",
+    "Operations",
     "OutputError",
     "Recipe",
     "RejectedError",
     "ResourceError",
     "Status",
+    "StoppedError",
+    "Swept",
     "Trained",
     "UnsupportedError",
     "UsageError",
+    "Verified",
     "ViolationError",
     "Vocabulary",
     "__version__",
     "attack",
     "bound",
     "certify",
+    "check",
+    "compare",
+    "doctor",
+    "gate",
+    "init",
     "load",
+    "ops",
+    "report",
+    "sweep",
     "train",
+    "verify",
 ]
 
 # Public names whose modules import torch: loaded when first asked for, so that `import lipcert` stays fast.
@@ -86,9 +113,24 @@ _LAZY = {
     "bound": "lipcert.bounds.engine",
     "certify": "lipcert.bounds.certify",
     "load": "lipcert.checkpoint.load",
+    "Comparison": "lipcert.reports.api",
+    "compare": "lipcert.reports.api",
+    "report": "lipcert.reports.api",
     "Recipe": "lipcert.workspace.recipe",
     "Trained": "lipcert.training.api",
     "train": "lipcert.training.api",
+    "Swept": "lipcert.sweeps.result",
+    "sweep": "lipcert.sweeps.api",
+    "Verified": "lipcert.certificate.verify",
+    "verify": "lipcert.certificate.verify",
+    "Operations": "lipcert.graph.ops",
+    "ops": "lipcert.graph.ops",
+    "Installation": "lipcert.installed",
+    "doctor": "lipcert.installed",
+    "gate": "lipcert.gates.api",
+    "GateResult": "lipcert.gates.result",
+    "check": "lipcert.workspace.check",
+    "init": "lipcert.workspace.init",
 }
 
 

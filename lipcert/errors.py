@@ -9,7 +9,8 @@ LipcertError
 ├── GateError          a number is worse than the gate allows
 ├── OutputError        a result cannot be written without losing something
 ├── ResourceError      more memory or time would be needed than there is
-└── DivergedError      the loss of a training run is no number any more, or has leapt
+├── DivergedError      the loss of a training run is no number any more, or has leapt
+└── StoppedError       the user stopped a run; what it has done is kept, and it can go on
 """
 
 from enum import IntEnum
@@ -20,20 +21,27 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """What the `lipcert` command returns to the shell."""
+    """What the `lipcert` command returns to the shell. means: in a line, for the docs."""
 
-    OK = 0
-    CRASH = 1
-    USAGE = 2
-    INPUT = 3
-    UNSUPPORTED = 4
-    VIOLATED = 5
-    REJECTED = 6
-    GATE = 7
-    OUTPUT = 8
-    RESOURCE = 9
-    DIVERGED = 10
-    INTERRUPTED = 130
+    means: str
+
+    def __new__(cls, code: int, means: str) -> "ExitCode":
+        member = int.__new__(cls, code)
+        member._value_, member.means = code, means
+        return member
+
+    OK = 0, "done; what was asked is proved"
+    CRASH = 1, "a bug in lipcert: please report it"
+    USAGE = 2, "a flag or an argument makes no sense"
+    INPUT = 3, "a file or a model cannot be read as what it claims to be"
+    UNSUPPORTED = 4, "an operation has no rule, or no finite bound on this domain"
+    VIOLATED = 5, "a measurement beats a proved bound: a bug in lipcert, reported rather than hidden"
+    REJECTED = 6, "a certificate does not prove what it claims"
+    GATE = 7, "a number is worse than the gate allows"
+    OUTPUT = 8, "a result cannot be written without losing something"
+    RESOURCE = 9, "more memory or time would be needed than there is"
+    DIVERGED = 10, "the loss of a training run is no number any more, or has leapt; its last good state is kept"
+    INTERRUPTED = 130, "stopped by Ctrl-C; files are whole or absent"
 
 
 class LipcertError(Exception):
@@ -100,3 +108,7 @@ class ResourceError(LipcertError):
 
 class DivergedError(LipcertError):
     exit_code = ExitCode.DIVERGED
+
+
+class StoppedError(LipcertError):
+    exit_code = ExitCode.INTERRUPTED

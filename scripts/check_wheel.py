@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DATA = (
     "py.typed",
+    *(f"reports/templates/report.{ending}" for ending in ("css", "html.j2", "js")),
     "store/reproduce.py.txt",
     "store/reproduce_ratio.py.txt",
     *(

@@ -1,5 +1,6 @@
 """A threat model tried on a network: attacked, certified, or both, as one result."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -28,6 +29,7 @@ from lipcert.checkpoint.examples import Ids, Shape
 from lipcert.errors import UnsupportedError, UsageError
 from lipcert.rules.domain import Domain
 from lipcert.shard.map import map_items
+from lipcert.stages import stage
 from lipcert.store.parts import Resumable
 from lipcert.store.run import RunKind, write_run
 from lipcert.store.schema import SCHEMA_VERSION
@@ -35,6 +37,7 @@ from lipcert.store.table import Row
 from lipcert.store.violation import Network
 
 _BATCH, _LAST = 128, "last:"
+_LOG = logging.getLogger(__name__)
 
 Say = Callable[[str, int, int], None]
 
@@ -131,6 +134,7 @@ def _shards(
     attack = partial(attack_rows, threat.setup, threat.plan, seed, batch)
     say("attacking", 0, len(chunks))
     with ExitStack() as stack:
+        stack.enter_context(stage(_LOG, f"attacking {len(numbers)} examples"))
         kept = stack.enter_context(_kept(threat, session, seed, batch)) if threat.out is not None else None
         results = map_items(
             attack, chunks, workers=workers, ray=ray, kept=kept, progress=lambda done, of: say("attacking", done, of)
@@ -158,9 +162,9 @@ def certified(threat: Threat, *, seconds: float, say: Say) -> Found:
     certificate, why = _certificate(threat, session, seconds, say)
     if certificate is None:
         raise UnsupportedError(why, hint="A bounded --domain often gives a finite bound.")
-    predictions = _predictions(session)
-    document = _document(threat, session, 0, None, certificate, time.monotonic() - started, session.y.eq(predictions))
-    return _written(threat, Found("certify", document, rows(None, certificate, session.y, predictions)))
+    predicted = predictions(session)
+    document = _document(threat, session, 0, None, certificate, time.monotonic() - started, session.y.eq(predicted))
+    return _written(threat, Found("certify", document, rows(None, certificate, session.y, predicted)))
 
 
 def _certificate(threat: Threat, session: Session, seconds: float, say: Say) -> tuple[Certified | None, str]:
@@ -176,12 +180,18 @@ def _certificate(threat: Threat, session: Session, seconds: float, say: Say) -> 
         return None, error.message
 
 
-def _predictions(session: Session) -> Tensor:
+def predictions(session: Session) -> Tensor:
+    """(n,), or (n, T): the class of each example without any attack."""
+    return logits(session).argmax(-1)
+
+
+def logits(session: Session) -> Tensor:
+    """(n, classes), or (n, T, classes), without any attack."""
     numbers, found = torch.arange(len(session.x)), []
     with torch.no_grad(), session.target.frozen():
         for start in range(0, len(numbers), _BATCH):
             part = numbers[start : start + _BATCH]
-            found.append(session.target.select(part)(session.x[part]).argmax(-1))
+            found.append(session.target.select(part)(session.x[part]))
     return torch.cat(found)
 
 
@@ -208,6 +218,7 @@ def _document(
         "model": {"path": threat.setup.path, "weights_sha256": hashes(session.model.module.state_dict())},
         "data": {"name": data.name, "sha256": data.sha256, "examples": len(session.y)},
         "suite": threat.suite,
+        "threat": tried(threat),
         "norm": threat.plan.norm.name,
         "source": session.target.place or "input",
         "seed": seed,
@@ -217,6 +228,16 @@ def _document(
         "counters": _counters(found),
         "flags": [{"name": flag.name, "sentence": flag.sentence} for flag in (found.flags if found else ())],
     } | ({"command": threat.command} if threat.command else {})
+
+
+def tried(threat: Threat) -> dict[str, Any]:
+    """All that a result depends on beside network, data, norm, source, eps and seed."""
+    plan = threat.plan
+    bounded = plan.low is not None and plan.high is not None
+    return {
+        "attacks": list(plan.attacks), **vars(plan.effort), "range": [plan.low, plan.high] if bounded else None,
+        "positions": threat.positions, "output": threat.setup.output, "domain": str(threat.domain),
+    }  # fmt: skip
 
 
 def _share(mask: Tensor) -> float:

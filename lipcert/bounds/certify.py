@@ -4,6 +4,7 @@ Label y stays the largest output of f at every x' of the domain with |x' - x| <=
 (f_y - f_i)(x) > ε·L_yi, strictly: at equality, and at -0.0, there may be a tie, and a tie is not certified.
 """
 
+import logging
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -29,6 +30,9 @@ from lipcert.norms.norm import NORMS, Norm
 from lipcert.rules.domain import Box, Domain, Everywhere
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Reach
+from lipcert.stages import stage
+
+_LOG = logging.getLogger(__name__)
 
 Arithmetic = Literal["enclosed", "float64"]
 
@@ -87,12 +91,15 @@ def certify(
     outside it or a label is no output.
     """
     norm = NORMS[norm] if isinstance(norm, str) else norm
-    program = capture(model, (x[:1],)) if isinstance(model, nn.Module) else model
+    with stage(_LOG, "capturing the network"):
+        program = capture(model, (x[:1],)) if isinstance(model, nn.Module) else model
+        groups = list(alike(program, x, output=output, source=source))
     parts = []
-    for graph, rows in alike(program, x, output=output, source=source):
+    for graph, rows in groups:
         run = prove_graph(graph, norm, domain, seconds, progress)
         points = x[rows] if x.is_floating_point() else _inside(program, graph, x[rows])
-        parts.append((rows, certified(graph, run, points, y[rows], norm, domain, progress)))
+        with stage(_LOG, f"certifying {len(rows)} examples"):
+            parts.append((rows, certified(graph, run, points, y[rows], norm, domain, progress)))
     return _joined(parts)
 
 

@@ -1,5 +1,6 @@
 """`lipcert.bound`: from a network to a proved bound, a measured one beside it, and a certificate."""
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +27,9 @@ from lipcert.norms.norm import NORMS, Norm
 from lipcert.rules.domain import Domain, Everywhere, Vocabulary
 from lipcert.rules.regions.table import key_of
 from lipcert.rules.types import Fact
+from lipcert.stages import stage
+
+_LOG = logging.getLogger(__name__)
 
 
 def bound(
@@ -55,8 +59,9 @@ def bound(
     """
     inputs = (example_inputs,) if isinstance(example_inputs, Tensor) else tuple(example_inputs)
     progress("capturing the network", 0, 0)
-    program = capture(model, inputs) if isinstance(model, nn.Module) else model
-    graph = trace(program, inputs, output=output, source=source)
+    with stage(_LOG, "capturing the network"):
+        program = capture(model, inputs) if isinstance(model, nn.Module) else model
+        graph = trace(program, inputs, output=output, source=source)
     norm = _norm(norm or ("l2" if graph.table is None else "token-l2"))
     domain = domain or (Everywhere() if graph.table is None else Vocabulary())
     found = bound_graph(graph, norm, domain, output=output, seconds=seconds, seed=seed, progress=progress)
@@ -74,7 +79,8 @@ def bound_graph(
     """`bound` for a network that is already a graph."""
     started = time.monotonic()
     run = prove_graph(graph, norm, domain, seconds, progress)
-    measured = _measure(graph, norm, domain, seconds, seed, progress)
+    with stage(_LOG, "measuring a lower bound"):
+        measured = _measure(graph, norm, domain, seconds, seed, progress)
     _require_above(run, measured, norm)
     claim = Claim(
         norm.name, str(domain), graph.source, output, graph.nodes[graph.source].shape, asked(graph),

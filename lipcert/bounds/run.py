@@ -1,5 +1,6 @@
 """One proof of a graph's bound: the walks, with the prover that searches."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from lipcert.graph.graph import Graph
 from lipcert.norms.norm import L2, Norm
 from lipcert.rules.domain import Domain
 from lipcert.rules.types import Fact
+from lipcert.stages import stage
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,15 @@ def prove_graph(graph: Graph, norm: Norm, domain: Domain, seconds: float, progre
     """Search for witnesses, and prove with them. Raises UnsupportedError where there is no finite bound."""
     way, prover = route(graph, norm), SearchProver(seconds)
     attention = attention_regions(graph) if way.norm.by_token else []
-    known = values(graph, norm, domain, attention, prover, progress)
-    plain = prove(graph, way.norm, known, [], prover, progress).facts
+    with stage(_LOG, "bounding the values"):
+        known = values(graph, norm, domain, attention, prover, progress)
+    with stage(_LOG, "proving layer by layer"):
+        plain = prove(graph, way.norm, known, [], prover, progress).facts
     folded = folded_steps(graph) if way.norm == L2 else []
     steps = [*attention, *find_regions(graph, known.facts, way.norm, attention), *folded]
     prover.share(len(steps))
-    proof = prove(graph, way.norm, known, steps, prover, progress)
+    with stage(_LOG, f"proving with {len(steps)} regions as a whole"):
+        proof = prove(graph, way.norm, known, steps, prover, progress)
     kept = [step for step in steps if step in proof.used or step in attention]
     upper, product = (total(graph, norm, facts) for facts in (proof.facts, plain))
     return Run(way, prover, known, plain, proof, kept, upper, product)

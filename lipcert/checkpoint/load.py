@@ -1,5 +1,6 @@
 """A file or folder → Model, by what it contains."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -26,11 +27,13 @@ from lipcert.checkpoint.huggingface import load as huggingface
 from lipcert.checkpoint.model import Model, Provenance
 from lipcert.checkpoint.sniff import Format, sniff
 from lipcert.errors import InputError, UsageError
+from lipcert.stages import stage
 
 Inputs = Sequence[examples.Shape | examples.Ids]
 """The shape of every input without the batch: (1, 28, 28), or Ids((256,)) for token ids."""
 
 _SHOWN = 12
+_LOG = logging.getLogger(__name__)
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -55,19 +58,20 @@ def load(
     """
     path = Path(path)
     kind = sniff(path)
-    if kind in (Format.EXPORT, Format.EXPORT_LEGACY):
-        return _from_program(path, kind, arch, inputs)
-    if kind is Format.SAFETENSORS:
-        return _from_safetensors(path, arch, inputs)
-    if kind is Format.ONNX:
-        return _from_onnx(path, arch, inputs)
-    if kind is Format.TORCHSCRIPT:
-        return _from_torchscript(path, arch, inputs, trust_pickle)
-    if kind is Format.HUGGINGFACE and arch is None:
-        return huggingface.load(path, inputs, trust_pickle=trust_pickle)
-    if kind in (Format.HUGGINGFACE, Format.SHARDS):
-        return _from_several(path, kind, arch, inputs, trust_pickle)
-    return _from_pickle(path, kind, arch, inputs, trust_pickle)
+    with stage(_LOG, f"reading {path}"):
+        if kind in (Format.EXPORT, Format.EXPORT_LEGACY):
+            return _from_program(path, kind, arch, inputs)
+        if kind is Format.SAFETENSORS:
+            return _from_safetensors(path, arch, inputs)
+        if kind is Format.ONNX:
+            return _from_onnx(path, arch, inputs)
+        if kind is Format.TORCHSCRIPT:
+            return _from_torchscript(path, arch, inputs, trust_pickle)
+        if kind is Format.HUGGINGFACE and arch is None:
+            return huggingface.load(path, inputs, trust_pickle=trust_pickle)
+        if kind in (Format.HUGGINGFACE, Format.SHARDS):
+            return _from_several(path, kind, arch, inputs, trust_pickle)
+        return _from_pickle(path, kind, arch, inputs, trust_pickle)
 
 
 def _from_program(path: Path, kind: Format, arch: str | None, inputs: Inputs | None) -> Model:

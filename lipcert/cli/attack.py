@@ -5,6 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from lipcert.cli import complete
 from lipcert.cli.options import Arch, Checkpoint, Input, Source, TrustPickle
 
 Data = Annotated[
@@ -21,9 +22,17 @@ TokenizerFile = Annotated[
         help="For text: a vocabulary, a token a line; chars:FILE; bytes; tokenizer.json. [default: the checkpoint's]",
     ),
 ]
-Suite = Annotated[str, typer.Option(help="A threat model: attacks/NAME.toml. [default: the first of lipcert.toml]")]
+Suite = Annotated[
+    str,
+    typer.Option(
+        help="A threat model: attacks/NAME.toml. [default: the first of lipcert.toml]", autocompletion=complete.suites
+    ),
+]
 Eps = Annotated[list[str], typer.Option("--eps", help="Budgets in place of the suite's, such as 0.1 or 8/255.")]
-NormName = Annotated[str, typer.Option(help="In place of the suite's: l2, linf, token-l2 or token-rms.")]
+NormName = Annotated[
+    str,
+    typer.Option(help="In place of the suite's: l2, linf, token-l2 or token-rms.", autocompletion=complete.norms),
+]
 Limit = Annotated[Optional[int], typer.Option(min=1, help="Only the first so many examples.")]  # noqa: UP045
 Out = Annotated[Optional[Path], typer.Option(help="Write results here: JSON, CSV and Parquet.")]  # noqa: UP045
 Seconds = Annotated[float, typer.Option(min=0.0, help="For the search behind the proved bound.")]
@@ -37,7 +46,10 @@ def attack(
     suite: Suite = "",
     eps: Eps = [],  # noqa: B006 - typer copies it
     norm: NormName = "",
-    attacks: Annotated[list[str], typer.Option("--attack", help="Attacks in place of the suite's.")] = [],  # noqa: B006
+    attacks: Annotated[
+        list[str],
+        typer.Option("--attack", help="Attacks in place of the suite's.", autocompletion=complete.attacks),
+    ] = [],  # noqa: B006
     steps: Annotated[Optional[int], typer.Option(min=1, help="Gradients a start.")] = None,  # noqa: UP045
     restarts: Annotated[Optional[int], typer.Option(min=1, help="Starts an example.")] = None,  # noqa: UP045
     positions: Annotated[str, typer.Option(help="Which tokens may move: 0,3 or last:2. [default: all]")] = "",
@@ -64,7 +76,7 @@ def attack(
 ) -> None:
     """Attack a checkpoint, and certify the same examples."""
     from lipcert.attacks.run import attacked
-    from lipcert.cli.show import progress
+    from lipcert.cli.screen import progress
     from lipcert.cli.show_examples import show_run
     from lipcert.cli.threat import Flags, read_threat
 
@@ -99,7 +111,7 @@ def certify(
 ) -> None:
     """Prove for every example how far it can be moved."""
     from lipcert.attacks.run import certified
-    from lipcert.cli.show import progress
+    from lipcert.cli.screen import progress
     from lipcert.cli.show_examples import show_run
     from lipcert.cli.threat import Flags, read_threat
 

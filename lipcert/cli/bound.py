@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lipcert.cli import complete
 from lipcert.cli.options import Arch, Checkpoint, Input, Source, TrustPickle, read_domain, read_model
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def bound(
     norm: Annotated[
         str,
         typer.Option(
-            help="l2, linf, token-l2 or token-rms, at source and output. [default: l2; from an embedding token-l2]"
+            help="l2, linf, token-l2 or token-rms, at source and output. [default: l2; from an embedding token-l2]",
+            autocompletion=complete.norms,
         ),
     ] = "",
     domain: Annotated[
@@ -63,7 +65,8 @@ def bound(
     """Prove a Lipschitz bound, layer by layer and of the whole."""
     from lipcert.bounds.engine import bound as prove_bound
     from lipcert.cli.command import command_line
-    from lipcert.cli.show import progress, show_bound
+    from lipcert.cli.screen import progress
+    from lipcert.cli.show import show_bound
     from lipcert.errors import ViolationError
     from lipcert.store.atomic import require_free, write_json
     from lipcert.store.run import require_free_bound, write_bound

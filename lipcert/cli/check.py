@@ -10,9 +10,10 @@ def check(
     folder: Annotated[Path, typer.Argument(help="The workspace.")] = Path(),
 ) -> None:
     """Validate lipcert.toml and attacks/*.toml. Runs no model, imports nothing of yours."""
-    from lipcert.workspace.load import load
+    from lipcert.workspace.check import check as validate
 
-    workspace = load(folder)
-    named = {"models": workspace.settings.models, "suites": workspace.suites, "recipes": workspace.settings.train}
+    workspace = validate(folder)
+    settings = workspace.settings
+    named = {"models": settings.models, "suites": workspace.suites, "recipes": settings.train, "sweeps": settings.sweep}
     listed = "; ".join(f"{kind}: {', '.join(names) or 'none'}" for kind, names in named.items())
     typer.echo(f"valid ({listed})")

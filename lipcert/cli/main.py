@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 import lipcert
-from lipcert.cli import attack, bound, check, init, ops, train, verify
-from lipcert.cli.command import Command
+from lipcert.cli import attack, bound, check, compare, doctor, gate, init, ops, report, sweep, train, verify
+from lipcert.cli.command import Command, Loudness, Quiet, Verbose, loudness, set_loudness
+from lipcert.cli.group import Group
 from lipcert.cli.train_flags import RecipeCommand
 from lipcert.errors import ExitCode, LipcertError
 
-# In the order of `lipcert --help`, which shows the first sentence of each docstring (65 letters at most).
+# `lipcert --help` shows the first sentence of each docstring (65 letters at most), in the groups of group.py.
 # A command's module imports torch, pandas and the rooms inside its function, so that help is instant.
 COMMANDS: dict[str, Callable[..., Any]] = {
     "bound": bound.bound,
@@ -21,19 +22,24 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "attack": attack.attack,
     "certify": attack.certify,
     "train": train.train,
+    "sweep": sweep.sweep,
+    "report": report.report,
+    "compare": compare.compare,
     "ops": ops.ops,
+    "gate": gate.gate,
     "init": init.init,
     "check": check.check,
+    "doctor": doctor.doctor,
 }
 
 _FRAMES_SHOWN = 6
 
 app = typer.Typer(
     name="lipcert",
+    cls=Group,
     help="Proved Lipschitz bounds for trained networks, with certificates that anyone can check.",
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help: half the time, and brackets in it are no markup
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for name, command in COMMANDS.items():
@@ -52,8 +58,10 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
 ) -> None:
-    pass
+    set_loudness(quiet=quiet, verbose=verbose)
 
 
 def main() -> int:
@@ -92,7 +100,7 @@ def _out_of_memory(error: Exception) -> int:
 
 
 def _crashed(error: Exception) -> int:
-    frames = traceback.format_exception(error, limit=-_FRAMES_SHOWN)
+    frames = traceback.format_exception(error, limit=None if loudness() >= Loudness.VERBOSE else -_FRAMES_SHOWN)
     _complain(
         f"{type(error).__name__}: {error}",
         "This is a bug in lipcert. Please report it with the command and the lines above.",

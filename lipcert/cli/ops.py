@@ -1,12 +1,11 @@
 """`lipcert ops`: what can be bounded, and what a model uses."""
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from lipcert.cli.options import Arch, Checkpoint, Input, Source, TrustPickle, read_model
+from lipcert.cli.options import Arch, Checkpoint, Input, Source, TrustPickle, shapes
 
 if TYPE_CHECKING:
-    from lipcert.checkpoint.model import Model
+    from lipcert.graph.ops import Operations
 
 
 def ops(
@@ -20,45 +19,42 @@ def ops(
 
     With a checkpoint: what it uses from the source on, and what is missing.
     """
+    from lipcert.errors import UnsupportedError
+    from lipcert.graph.ops import ops as list_operations
+
+    found = list_operations(path, arch=arch or None, inputs=shapes(inputs), source=source, trust_pickle=trust_pickle)
     if path is None:
-        _coverage()
-    else:
-        _used(read_model(path, arch, inputs, trust_pickle), source)
+        _coverage(found)
+        return
+    _used(found)
+    if found.missing:
+        raise UnsupportedError(
+            f"no rule for: {', '.join(found.missing)}", hint="`lipcert ops` lists what can be bounded."
+        )
 
 
-def _coverage() -> None:
+def _coverage(found: "Operations") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from lipcert.cli.show import console
-    from lipcert.graph.lowering.table import LOWER
-    from lipcert.rules.pointwise import POINTWISE
-    from lipcert.rules.table import RULES
+    from lipcert.cli.screen import console
 
     table = Table("core operation", "what is proved of it", title="rules", title_justify="left")
-    for name, rule in RULES.items():
-        table.add_row(name, Text(rule.source))
+    for name, source in found.rules.items():
+        table.add_row(name, Text(source))
     screen = console()
     screen.print(table)
-    screen.print(Text("entrywise functions  " + ", ".join(POINTWISE)))
-    screen.print(Text("exported operations  " + ", ".join(name for name in LOWER if name != "getitem")))
+    screen.print(Text("entrywise functions  " + ", ".join(found.entrywise)))
+    screen.print(Text("exported operations  " + ", ".join(found.exported)))
 
 
-def _used(model: "Model", source: str) -> None:
+def _used(found: "Operations") -> None:
     from rich.table import Table
+    from rich.text import Text
 
-    from lipcert.cli.show import console
-    from lipcert.errors import UnsupportedError
-    from lipcert.graph.capture import capture, operations
+    from lipcert.cli.screen import console
 
-    program = capture(model.module, model.example_inputs) if model.module is not None else model.program
-    assert program is not None  # a Model is one or the other
-    found = operations(program, model.example_inputs, source=source)
     table = Table("exported operation", "times", "bounded")
-    for name, count in Counter(name for name, _ in found).items():
-        supported = all(ok for other, ok in found if other == name)
-        table.add_row(name, str(count), "yes" if supported else "[red]no[/]")
+    for each in found.used:
+        table.add_row(each.name, str(each.times), Text("yes") if each.bounded else Text("no", style="red"))
     console().print(table)
-    missing = sorted({name for name, ok in found if not ok})
-    if missing:
-        raise UnsupportedError(f"no rule for: {', '.join(missing)}", hint="`lipcert ops` lists what can be bounded.")

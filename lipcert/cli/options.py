@@ -89,6 +89,6 @@ def _tell(what: str) -> None:
     """A line on stderr, beside results that may be for machines."""
     from rich.text import Text
 
-    from lipcert.cli.show import console
+    from lipcert.cli.screen import console
 
     console(stderr=True).print(Text(what), style="dim", soft_wrap=True)

@@ -1,55 +1,45 @@
-"""What commands print: tables through rich, progress on stderr, JSON for machines."""
+"""What `lipcert bound` prints, and JSON for machines."""
 
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+
+from lipcert.cli.screen import console
 
 if TYPE_CHECKING:
     from flint import arb
 
     from lipcert.bounds.layers import Layer
-    from lipcert.bounds.result import Bound
-
-_NARROWEST = 100
+    from lipcert.bounds.result import Bound, Region
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console that is wide enough for the tables where there is no terminal to ask."""
-    found = Console(stderr=stderr, highlight=False)
-    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=max(found.width, _NARROWEST))
-
-
-@contextmanager
-def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr with what is being done, gone when it is done."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-        yield lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total or None)
+def show_json(document: Any) -> None:
+    """For machines, on stdout; -q and -v change nothing of it."""
+    json.dump(document, sys.stdout, indent=1, allow_nan=False)
+    sys.stdout.write("\n")
 
 
 def show_bound(result: "Bound", path: Path, certificate: Path | None, *, as_json: bool) -> None:
     """Print a bound: the layers, the regions, the whole."""
     if as_json:
-        json.dump(result.to_json(), sys.stdout, indent=1, allow_nan=False)
-        sys.stdout.write("\n")
+        show_json(result.to_json())
         return
-    screen = console()
-    screen.print(_blocks(result, path) if result.blocks else _layers(result, path))
-    for line in _summary(result):
-        screen.print(line)
+    screen, details = console(), console(detail=True)
+    details.print(_blocks(result, path) if result.blocks else _layers(result, path))
+    for region in () if result.blocks else result.regions:
+        details.print(_region(region))
+    screen.print(_claim(result))
+    for line in _beside(result):
+        details.print(line)
     if certificate is not None:
-        screen.print(Text(f"certificate     {certificate}"), soft_wrap=True)
-        screen.print(Text(f"prove it again  lipcert verify {certificate} {path}", style="dim"), soft_wrap=True)
+        details.print(Text(f"certificate     {certificate}"), soft_wrap=True)
+        details.print(Text(f"prove it again  lipcert verify {certificate} {path}", style="dim"), soft_wrap=True)
 
 
 def _blocks(result: "Bound", path: Path) -> Table:
@@ -103,21 +93,28 @@ def _cells(row: "Layer") -> list[Text]:
     return [Text(cell) for cell in cells]
 
 
-def _summary(result: "Bound") -> Iterator[Text]:
-    from lipcert.bounds.result import sentence, show
-    from lipcert.norms import ball
+def _region(region: "Region") -> Text:
+    where = f"{region.entry} → {region.exit} by {region.method}"
+    return Text(f"region          {where}: {_number(region.gain)} instead of {_number(region.product)}")
 
-    for region in () if result.blocks else result.regions:
-        gains = [show(ball.up(value), ball.log10(value)) for value in (region.gain, region.product)]
-        where = f"{region.entry} → {region.exit} by {region.method}"
-        yield Text(f"region          {where}: {gains[0]} instead of {gains[1]}")
+
+def _claim(result: "Bound") -> Text:
+    from lipcert.bounds.result import sentence
+
     style = {"proved": "bold green", "estimated": "bold yellow", "unsupported": "bold red"}[str(result.status)]
-    yield Text(f"{result.status!s:<16}", style=style) + Text(sentence(result.claim, result.upper, result.log10_upper))
+    claim = sentence(result.claim, result.upper, result.log10_upper)
+    return Text(f"{result.status!s:<16}", style=style) + Text(claim, style="not bold default")
+
+
+def _beside(result: "Bound") -> Iterator[Text]:
+    """What is no proof, beside it."""
+    from lipcert.bounds.result import show
+
     if result.paper is not None:
         paper = show(float(result.paper.bound), result.paper.log10)
         what = f"≈{paper}, token-rms from the one-hot ids, logit scale left out (arXiv 2507.13338)"
         yield Text(f"{'estimated':<16}", style="bold yellow") + Text(f"by the paper's own accounting {what}")
-    product = show(result.product, ball.log10(result.product_ball))
+    product = _number(result.product_ball)
     yield Text(f"measured        at least {result.lower:.6g}{_ratio(result)}; plain product of norms {product}")
 
 

@@ -1,7 +1,5 @@
 """What a training run shows: a bar while it goes on, lines where no terminal is, and what came out."""
 
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -9,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from lipcert.cli.show import console
+from lipcert.cli.screen import console, watched
+from lipcert.cli.show import show_json
 
 if TYPE_CHECKING:
     from lipcert.bounds.result import Bound
@@ -58,8 +57,8 @@ def display() -> Iterator[Display]:
         TextColumn("{task.completed}/{task.total}"), BarColumn(20), TimeElapsedColumn(), TimeRemainingColumn(),
         TextColumn("{task.description}", markup=False),
     )  # fmt: skip
-    screen = console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    screen = console(stderr=True, detail=True)
+    with Progress(*columns, console=screen, transient=True, disable=not watched()) as bar:
         yield Display(bar)
 
 
@@ -71,10 +70,9 @@ def power(log10: float) -> str:
 def show_trained(found: "Trained", *, as_json: bool) -> None:
     """What came out of a run that was finished."""
     if as_json:
-        json.dump(_json(found), sys.stdout, indent=1, allow_nan=False)
-        sys.stdout.write("\n")
+        show_json(_json(found))
         return
-    screen = console()
+    screen, details = console(), console(detail=True)
     if found.guarantee.capped:
         word, style = _guarantee(found.guarantee)
         screen.print(Text(f"{word:<16}", style=f"bold {style}") + Text(found.guarantee.why))
@@ -82,9 +80,9 @@ def show_trained(found: "Trained", *, as_json: bool) -> None:
         quality, bound = found.outcome
         screen.print(Text(f"validation      loss {quality.loss:.4f}, {quality.accuracy:.2%} right"))
         screen.print(_unbounded() if bound is None else _bounded(bound))
-    screen.print(Text(f"checkpoint      {found.checkpoint}"), soft_wrap=True)
+    details.print(Text(f"checkpoint      {found.checkpoint}"), soft_wrap=True)
     again = f"bound it        lipcert bound {found.checkpoint}{_as_here(found)}"
-    screen.print(Text(again, style="dim"), soft_wrap=True)
+    details.print(Text(again, style="dim"), soft_wrap=True)
 
 
 def _as_here(found: "Trained") -> str:

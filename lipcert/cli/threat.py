@@ -39,6 +39,7 @@ class Flags:
 
 def read_threat(flags: Flags) -> "Threat":
     """The flags where they are given; else the default model's entry and the suite that the workspace names."""
+    from lipcert.attacks.choice import default_suite, takes_ids
     from lipcert.attacks.run import Threat
     from lipcert.attacks.session import Setup
     from lipcert.cli.command import command_line
@@ -51,8 +52,9 @@ def read_threat(flags: Flags) -> "Threat":
     flags = _completed(flags, workspace) if flags.path is None else flags
     if not flags.data:
         raise UsageError("no data are given.", hint="Name some: --data mnist.npz, or data = ... in lipcert.toml.")
-    ids = _takes_ids(flags)
-    wanted = flags.suite or _default_suite(workspace, ids)
+    assert flags.path is not None  # the workspace's model where none is given
+    ids = takes_ids(flags.path, flags.arch, flags.inputs)
+    wanted = flags.suite or (default_suite(workspace, ids) if workspace is not None else "")
     name, suite = _suite(workspace, wanted, ids or bool(flags.source), flags.eps)
     plan, inside = _plan(suite, flags), suite.space == "embedding" or bool(flags.source)
     if flags.out is not None:
@@ -77,29 +79,6 @@ def _completed(flags: Flags, workspace: "Workspace | None") -> Flags:
         flags, path=workspace.path_of(entry), arch=flags.arch or entry.arch or "", inputs=flags.inputs or entry.inputs,
         source=flags.source or entry.source, output=flags.output or entry.output, data=flags.data or entry.data,
     )  # fmt: skip
-
-
-def _takes_ids(flags: Flags) -> bool:
-    """Whether the network's first input is token ids, as --input or a lipcert checkpoint says."""
-    from lipcert.checkpoint.lipcert import recipe_of
-    from lipcert.checkpoint.safetensors import metadata
-    from lipcert.checkpoint.sniff import Format, sniff
-
-    if flags.inputs or flags.arch:
-        return bool(flags.inputs) and flags.inputs[0].startswith("ids:")
-    assert flags.path is not None  # the workspace's model where none is given
-    if sniff(flags.path) is not Format.SAFETENSORS:
-        return False
-    recipe = recipe_of(metadata(flags.path), str(flags.path))
-    return recipe is not None and recipe.input_dtype == "int64"
-
-
-def _default_suite(workspace: "Workspace | None", ids: bool) -> str:
-    """The first that the workspace names; for token ids, the first that perturbs what their embedding returns."""
-    if workspace is None:
-        return ""
-    names = workspace.settings.suites
-    return next((name for name in names if not ids or workspace.suites[name].space == "embedding"), "")
 
 
 def _suite(workspace: "Workspace | None", name: str, inside: bool, eps: list[str]) -> tuple[str, "Suite"]:
@@ -150,15 +129,14 @@ def _within(plan: "Plan", box: "Box") -> bool:
 
 
 def _domain(text: str, plan: "Plan", inside: bool) -> "Domain":
-    """What holds every example and all that it may be moved to: the range, or the vocabulary and all round it."""
+    """The one named, with room for the budget where no range keeps what is perturbed inside; else the usual one."""
+    from lipcert.attacks.choice import default_domain
     from lipcert.cli.options import read_domain
-    from lipcert.rules.domain import Box, Everywhere, Vocabulary
+    from lipcert.rules.domain import Box, Everywhere
 
     if text:
         named = read_domain(text, "")
         if isinstance(named, Everywhere) or (isinstance(named, Box) and _within(plan, named)):
             return named
-        return read_domain(text, str(max(plan.eps)))  # where no range keeps what is perturbed inside
-    if inside:
-        return Vocabulary(max(plan.eps))
-    return Everywhere() if plan.low is None or plan.high is None else Box(plan.low, plan.high)
+        return read_domain(text, str(max(plan.eps)))
+    return default_domain(plan, inside)

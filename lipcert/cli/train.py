@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from lipcert.cli import complete
 from lipcert.cli.train_flags import recipe_flags
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 def train(
     name: Annotated[
         Optional[str],  # noqa: UP045 - typer reads the annotation
-        typer.Argument(help="The recipe: [train.NAME] in lipcert.toml; without it, the flags say all."),
+        typer.Argument(
+            help="The recipe: [train.NAME] in lipcert.toml; without it, the flags say all.",
+            autocompletion=complete.recipes,
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in the folder stands.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is in the folder.")] = False,
@@ -27,18 +31,18 @@ def train(
 ) -> None:
     """Train a network whose weights stay under a cap."""
     from lipcert.cli.show_training import display, show_trained
-    from lipcert.errors import ExitCode
+    from lipcert.errors import StoppedError
     from lipcert.training.api import train as run
+    from lipcert.workspace.recipe_command import train_command
 
     recipe = _recipe(name, flags)
     with display() as screen:
         found = run(
             recipe, resume=resume, force=force, tensorboard=tensorboard, seconds=seconds, name=name or "",
-            command=_command(name, flags, seconds), say=screen.row, begin=screen.begin,
+            command=train_command(name, flags, seconds), say=screen.row, begin=screen.begin,
         )  # fmt: skip
     if not found.finished:
-        typer.echo(f"stopped, and saved in {recipe.out}: go on with --resume", err=True)
-        raise typer.Exit(ExitCode.INTERRUPTED)
+        raise StoppedError(f"stopped, and saved in {recipe.out}", hint="Go on with --resume.")
     if found.outcome is not None:
         show_trained(found, as_json=as_json)
 
@@ -52,24 +56,3 @@ def _recipe(name: str | None, flags: dict[str, Any]) -> "Recipe":
     found = Recipe.of(table, flags)
     default = f"reports/train-{name}" if name is not None else "reports/train"
     return found if found.out else found.model_copy(update={"out": default})
-
-
-def _command(name: str | None, flags: dict[str, Any], seconds: float) -> str:
-    """The command line that makes the run again."""
-    import shlex
-
-    parts = [name] if name is not None else []
-    for key, value in flags.items():
-        flag = key.replace("_", "-")
-        if isinstance(value, bool):
-            parts.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            parts += [f"--{flag}", _written(value)]
-    parts += ["--seconds", f"{seconds:g}"]
-    return shlex.join(["lipcert", "train", *parts])
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    return "none" if value is None else str(value)

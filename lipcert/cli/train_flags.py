@@ -10,7 +10,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand
+
+from lipcert.cli.command import Command
 
 if TYPE_CHECKING:
     from lipcert.workspace.recipe_keys import Key
@@ -50,7 +51,7 @@ def recipe_flags(function: Callable[..., None]) -> Callable[..., None]:
     return _sign(command, [each for each in _parameters(function) if each.name != FLAGS])
 
 
-class RecipeCommand(TyperCommand):
+class RecipeCommand(Command):
     """A command made by `recipe_flags`."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -60,7 +61,7 @@ class RecipeCommand(TyperCommand):
         return typer.main.get_command(whole).make_context(*args, **kwargs)
 
 
-class _Grouped(TyperCommand):
+class _Grouped(Command):
     """Shows options under the headlines that plain help leaves out."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

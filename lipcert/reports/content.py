@@ -16,7 +16,7 @@ Tone = Literal["plain", "good", "bad", "caution"]
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; `code` parts are set as such."""
+    """A paragraph, in which what stands between two backticks is code. code: all of it is, and none are backticks."""
 
     text: str
     tone: Tone = "plain"
@@ -25,12 +25,12 @@ class Text:
 
 @dataclass(frozen=True)
 class Cell:
-    """text: as people read it. value: what a table is sorted by, None to sort by the text. bar: a share in [0, 1] that
-    is drawn beside it, None for none.
+    """text: as people read it, code between backticks. value: what a table is sorted by, None to sort by the text.
+    bar: a share in [0, 1] that is drawn beside it, None for none.
     """
 
     text: str
-    value: float | None = None
+    value: int | float | None = None
     tone: Tone = "plain"
     bar: float | None = None
 

@@ -102,6 +102,7 @@ def _conv_absolute(node: Node) -> arb:
 
 
 def _conv_gain(node: Node, norm: Norm, facts: Sequence[Fact], prover: Prover) -> arb:
+    # |L Δx| <= |L| |Δx|, L the operator on inputs of this size, zeros around them: norms/conv.py, norms/symbol.py.
     conv = conv_of(node)
     return facts[0].gain * (prover.conv(node.name, conv) if norm.inner == 2 else linf_conv(conv))
 

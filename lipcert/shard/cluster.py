@@ -18,6 +18,13 @@ _AHEAD = 2
 """Jobs a CPU that are under way: one is computed while the next one waits for it."""
 
 
+@contextmanager
+def connected(address: str, workers: int) -> Iterator[None]:
+    """Within this, `on_cluster` finds the cluster connected already, call after call. Raises as it does."""
+    with _connected(_ray(), address, workers):
+        yield
+
+
 def on_cluster(function: Function, jobs: Iterable[Job], address: str, workers: int) -> Generator[Done]:
     """Jobs as they are finished, in any order, each on one CPU with one thread.
 

@@ -5,6 +5,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 from collections.abc import Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -37,6 +38,7 @@ def in_processes(function: Function, jobs: Iterable[Job], workers: int) -> Gener
             running |= {_submit(pool, job) for job in islice(jobs, len(done))}
             for future in sorted(done, key=lambda future: future.exception() is not None):  # what worked is kept first
                 yield future.result()
+        pool.shutdown()  # idle workers end by themselves, and leave nothing behind
     except BrokenProcessPool as error:
         raise ResourceError(
             "a worker process was killed or could not start; most often there was not enough memory",
@@ -70,6 +72,15 @@ def _start(packed: bytes) -> None:
     if "torch" in sys.modules:  # imported by the main module already, and so with the threads of before
         sys.modules["torch"].set_num_threads(1)
     _packed.append(packed)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """However it ended: nobody wants the results any more, and they could take hours."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @cache

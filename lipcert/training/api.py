@@ -1,5 +1,6 @@
 """`lipcert.train`: from a recipe to a checkpoint, its history, and what is promised and proved of it."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from lipcert.errors import UsageError
+from lipcert.stages import stage
 from lipcert.store.lock import locked
 from lipcert.training.finish import Name, Outcome, finish
 from lipcert.training.folder import CHECKPOINT, Folder, require_new
@@ -18,6 +20,8 @@ from lipcert.training.promise import Promise
 from lipcert.training.ranks import device_of, joined
 from lipcert.training.session import Session, open_session
 from lipcert.workspace.recipe import Recipe
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,14 @@ def train(
     if not resume:
         require_new(path, force=force)
     with joined(device) as ranks, locked(path) if ranks.first else nullcontext():
-        session = open_session(recipe, device, ranks)
+        with stage(_LOG, "reading the data and building the network"):
+            session = open_session(recipe, device, ranks)
         folder = Folder(path, session, resume=resume, tensorboard=tensorboard)
         try:
             at = folder.start(session)
             if ranks.first:
                 begin(session, at.step)
-            with _compiling():
+            with stage(_LOG, "training"), _compiling():
                 finished = run(session, at, folder, say if ranks.first else lambda _: None)
         finally:
             folder.close()

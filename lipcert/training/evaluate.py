@@ -26,11 +26,12 @@ class Quality(NamedTuple):
 def validate(session: Session) -> Quality:
     """On the validation set, or as many of its batches as the recipe wants; its batches are shared among processes."""
     ranks, sums = session.ranks, torch.zeros(3, dtype=torch.float64, device=session.device)
+    alone = session.model if session.shared else None  # all processes take part in a pass of `shared`
     with evaluating(session.model):
         for number, batch in enumerate(validation(session)):
             if number % ranks.world == ranks.rank:
                 y = batch.y.to(session.device)
-                logits = session.logits(batch.x)
+                logits = session.logits(batch.x, by=alone)
                 right, of = session.task.right(logits, y)
                 sums += torch.tensor([float(session.task.loss(logits, y)) * of, right, of], device=session.device)
     loss, right, of = ranks.sum(sums).tolist()

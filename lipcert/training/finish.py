@@ -1,5 +1,6 @@
 """The end of a run: what came out, measured and proved, beside the tables that grew on the way."""
 
+import logging
 import math
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 from lipcert.bounds.result import Bound
 from lipcert.certificate.document import hashes
 from lipcert.norms import ball
+from lipcert.stages import stage
 from lipcert.store.log import read_log
 from lipcert.store.run import Table, TrainTable, write_training
 from lipcert.training import casts, metrics, observe, spectra
@@ -15,6 +17,8 @@ from lipcert.training.folder import ACTIVATIONS, CHECKPOINT, SPECTRA, Folder
 from lipcert.training.metrics import METRICS, Row, read_metrics
 from lipcert.training.promise import largest
 from lipcert.training.session import Session
+
+_LOG = logging.getLogger(__name__)
 
 
 class Name(NamedTuple):
@@ -38,8 +42,10 @@ def finish(session: Session, folder: Folder, seconds: float, name: Name) -> Outc
     """
     if not session.ranks.first:
         return None
-    cast = casts.casts(session.model, validation(session), session.task.loss, session.task.right)
-    bound = proved(session, seconds)
+    with stage(_LOG, "rounding the weights to fewer bits"):
+        cast = casts.casts(session.model, validation(session), session.task.loss, session.task.right)
+    with stage(_LOG, "proving the bound"):
+        bound = proved(session, seconds)
     rows = read_metrics(folder.path)
     last = rows[-1]
     assert last.validation_loss is not None  # the last step is validated

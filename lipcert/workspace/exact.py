@@ -1,8 +1,11 @@
 """Numbers and domains as people write them, read exactly: "8/255" is eight 255ths, "0.1" is a tenth."""
 
 import re
+from decimal import Decimal
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import PlainValidator
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?"
 _EXACT = re.compile(rf"\s*({_NUMBER})\s*(?:/\s*({_NUMBER})\s*)?", re.ASCII)
@@ -48,3 +51,27 @@ def parse_domain(text: str, radius: Fraction = Fraction(0)) -> DomainSpec:
     if not lo <= hi:
         raise ValueError(f"the box {text!r} is empty: {lo} is above {hi}")
     return DomainSpec("box", lo, hi, radius)
+
+
+def to_text(value: Fraction) -> str:
+    """As people write it, and exactly: 0.25, and 1/3. `parse_exact` reads it."""
+    short = f"{float(value):.12g}" if abs(value) < 10**300 else str(value)
+    return short if Fraction(short) == value else str(value)
+
+
+def exact(value: object) -> Fraction:
+    """Of a TOML value. Raises ValueError for what is no number."""
+    # TOML is read with decimals kept (see load.py), so 0.1 is a tenth and not the float next to it.
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        raise ValueError("a number such as 0.5, or a fraction in quotes such as '8/255', is needed")
+    return parse_exact(str(value))
+
+
+def positive(value: Fraction) -> Fraction:
+    """Raises ValueError where it is not."""
+    if not value > 0:
+        raise ValueError(f"{value} is not above 0")
+    return value
+
+
+Exact = Annotated[Fraction, PlainValidator(exact)]

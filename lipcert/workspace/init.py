@@ -15,12 +15,12 @@ class Written(NamedTuple):
     kept: list[Path]
 
 
-def init(root: Path) -> Written:
-    """Write a commented workspace into the folder `root`, created if missing. Replaces nothing.
+def init(folder: Path | str = ".") -> Written:
+    """Write a commented workspace into a folder, created if missing. Replaces nothing.
 
     Raises OutputError where the folder cannot be written.
     """
-    written = Written([], [])
+    root, written = Path(folder), Written([], [])
     if root.exists() and not root.is_dir():
         raise OutputError(f"{root} is no folder", hint="Name a folder for the workspace.")
     with as_file(files("lipcert.workspace").joinpath("templates")) as templates:

@@ -11,13 +11,18 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from lipcert.errors import InputError
+from lipcert.workspace.gate import Gate, gate_problems
 from lipcert.workspace.schema import NO_KEYS, ModelEntry, Settings, Suite
+from lipcert.workspace.sweep import Sweep, sweep_problems
 from lipcert.workspace.table import Found, Table, explain, nearest
 
 SETTINGS_FILE = "lipcert.toml"
 ATTACKS_FOLDER = "attacks"
 
 T = TypeVar("T", bound=Table)
+
+_TABLES: dict[str, type[Table]] = {"models": ModelEntry, "sweep": Sweep, "gate": Gate}
+"""What stands inside the tables of lipcert.toml, where pydantic looks through its keys."""
 
 
 class Problem(NamedTuple):
@@ -53,6 +58,7 @@ def load(root: Path) -> Workspace:
     if settings:
         known = [file.stem for file in files]
         problems += [Problem(root / SETTINGS_FILE, *found) for found in _dangling(root, settings, known)]
+        problems += [Problem(root / SETTINGS_FILE, *found) for found in gate_problems(settings, known, suites)]
     if problems or not settings:
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise InputError(
@@ -83,9 +89,8 @@ def _table(file: Path, schema: type[T], problems: list[Problem]) -> T | None:
 def _explain(detail: ErrorDetails, schema: type[Table]) -> list[Found]:
     if detail["type"] != "extra_forbidden":
         return explain(detail, hidden=NO_KEYS)
-    table = (
-        ModelEntry if len(detail["loc"]) > 1 else schema
-    )  # the only table inside another that pydantic looks through
+    inside = _TABLES.get(str(detail["loc"][0]), schema)
+    table = inside if len(detail["loc"]) > 1 else schema
     hint = nearest(str(detail["loc"][-1]), table.model_fields)
     return [Found(".".join(map(str, detail["loc"])), f"is no known key; {hint}")]
 
@@ -107,3 +112,6 @@ def _dangling(root: Path, settings: Settings, suites: list[str]) -> Iterator[tup
         script = (model.arch or "").rpartition(":")[0]
         if script.endswith(".py") and not (root / script).is_file():
             yield f"models.{name}.arch", f"there is no file {root / script}"
+    for name, sweep in settings.sweep.items():
+        for found in sweep_problems(sweep, settings.train):
+            yield f"sweep.{name}.{found.key}", found.message

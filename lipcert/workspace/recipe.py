@@ -1,7 +1,6 @@
 """`[train.NAME]`: a training recipe. Its keys and those of its architecture's arguments stand side by side."""
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError, model_validator
@@ -9,7 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 from lipcert.errors import InputError, LipcertError, UsageError
 from lipcert.workspace.recipe_arguments import check_arguments, complete
 from lipcert.workspace.recipe_fields import Fields
-from lipcert.workspace.table import Found, Problems, complaints, nearest
+from lipcert.workspace.table import Found, Problems, complaints, nearest, plain
 
 if TYPE_CHECKING:
     from lipcert.workspace.load import Workspace
@@ -31,7 +30,7 @@ class Recipe(Fields):
         """Raises Problems."""
         if not isinstance(table, dict):
             return build(table)
-        flat, found = {key: _plain(value) for key, value in table.items()}, list[Found]()
+        flat, found = {key: plain(value) for key, value in table.items()}, list[Found]()
         own = {key: value for key, value in flat.items() if key in _OWN}
         rest = {key: value for key, value in flat.items() if key not in _OWN}
         arguments = check_arguments(flat.get("model"), rest, list(_OWN), found)
@@ -51,10 +50,8 @@ class Recipe(Fields):
         Raises InputError for a table that is wrong, UsageError where flags have changed it; both list all that is.
         """
         changes = changes or {}
-        same = changes.get("model", table.get("model")) == table.get("model")
-        kept = {key: value for key, value in table.items() if same or key in _OWN}
         try:
-            return cls.model_validate({**kept, **changes})
+            return cls.model_validate(changed(table, changes))
         except ValidationError as error:
             raise _refusal(complaints(error), flags=bool(changes)) from error
 
@@ -72,6 +69,12 @@ class Recipe(Fields):
         return complete(self.model, self.arguments, facts)
 
 
+def changed(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat table with these values; with another model, none of its arguments stay."""
+    same = changes.get("model", table.get("model")) == table.get("model")
+    return {key: value for key, value in table.items() if same or key in _OWN} | dict(changes)
+
+
 def recipe(workspace: "Workspace", name: str) -> Recipe:
     """A recipe of a workspace. Raises UsageError that names the nearest one there is."""
     known = workspace.settings.train
@@ -79,13 +82,6 @@ def recipe(workspace: "Workspace", name: str) -> Recipe:
         return known[name]
     hint = nearest(name, known)
     raise UsageError(f"there is no [train.{name}] in lipcert.toml.", hint=f"{hint[0].upper()}{hint[1:]}")
-
-
-def _plain(value: Any) -> Any:
-    """Decimals, which is how TOML is read, as floats."""
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return float(value) if isinstance(value, Decimal) else value
 
 
 def _refusal(found: list[Found], *, flags: bool) -> LipcertError:

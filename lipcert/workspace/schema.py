@@ -1,7 +1,6 @@
 """What may stand in lipcert.toml (Settings) and in attacks/*.toml (Suite)."""
 
 import re
-from decimal import Decimal
 from difflib import get_close_matches
 from fractions import Fraction
 from typing import Annotated, Literal
@@ -10,15 +9,16 @@ from pydantic import (
     AfterValidator,
     Discriminator,
     Field,
-    PlainValidator,
     PositiveInt,
     Tag,
     field_validator,
     model_validator,
 )
 
-from lipcert.workspace.exact import DomainSpec, parse_domain, parse_exact
+from lipcert.workspace.exact import DomainSpec, Exact, parse_domain, positive
+from lipcert.workspace.gate import Gate
 from lipcert.workspace.recipe import Recipe
+from lipcert.workspace.sweep import Sweep
 from lipcert.workspace.table import Table
 
 _FUNCTION = re.compile(r"(?:[^:]+\.py|\w+(?:\.\w+)*):\w+")
@@ -27,22 +27,9 @@ _IDS = re.compile(r"ids:[1-9]\d*(,[1-9]\d*)*", re.ASCII)
 _ATTACK = re.compile(r"[a-z][a-z0-9-]*|\w+(?:\.\w+)*:\w+")
 
 
-def _exact(value: object) -> Fraction:
-    # TOML is read with decimals kept (see load.py), so 0.1 is a tenth and not the float next to it.
-    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise ValueError("a number such as 0.5, or a fraction in quotes such as '8/255', is needed")
-    return parse_exact(str(value))
-
-
 def _version(value: int) -> int:
     if value != 1:
         raise ValueError("this lipcert reads version 1")
-    return value
-
-
-def _positive(value: Fraction) -> Fraction:
-    if not value > 0:
-        raise ValueError(f"{value} is not above 0")
     return value
 
 
@@ -80,7 +67,6 @@ def _name(value: str) -> str:
     return value
 
 
-Exact = Annotated[Fraction, PlainValidator(_exact)]
 Version = Annotated[int, AfterValidator(_version)]
 ATTACK_NAMES = ("fgsm", "pgd", "pgd-momentum", "apgd-ce", "apgd-dlr", "apgd-t", "minimal", "square")
 NormName = Literal["l2", "linf", "token-l2", "token-rms"]
@@ -106,6 +92,7 @@ class ModelEntry(Table):
     output: which entry of a dict or tuple output; empty where there is one.
     source: what is perturbed, "embedding" or the path of a module; empty for the first input, or its embedding.
     data: examples with labels, as `lipcert attack --data` takes them.
+    results: the folder where its stored results lie, for `lipcert gate`.
     """
 
     path: str = Field(min_length=1)
@@ -117,6 +104,7 @@ class ModelEntry(Table):
     output: str = ""
     source: str = ""
     data: str = ""
+    results: str = ""
 
     @field_validator("domain")
     @classmethod
@@ -142,13 +130,18 @@ class ModelEntry(Table):
 
 
 class Settings(Table):
-    """`lipcert.toml`. suites: names of files in attacks/, without the ending. train: recipes."""
+    """`lipcert.toml`. suites: names of files in attacks/, without the ending. train: recipes. sweep: of recipes.
+
+    gate: the rules of `lipcert gate`.
+    """
 
     version: Version
     default_model: str | None = None
     suites: list[str] = Field(default_factory=list)
     models: dict[str, ModelEntry] = Field(default_factory=dict)
     train: dict[Annotated[str, AfterValidator(_name)], Recipe] = Field(default_factory=dict)
+    sweep: dict[Annotated[str, AfterValidator(_name)], Sweep] = Field(default_factory=dict)
+    gate: list[Gate] = Field(default_factory=list)
 
 
 class Suite(Table):
@@ -163,7 +156,7 @@ class Suite(Table):
     version: Version
     space: Literal["input", "embedding"]
     norm: NormName
-    eps: list[Annotated[Exact, AfterValidator(_positive)]] = Field(min_length=1)
+    eps: list[Annotated[Exact, AfterValidator(positive)]] = Field(min_length=1)
     range: Annotated[list[Exact], Field(min_length=2, max_length=2)] | None = None
     steps: PositiveInt
     restarts: PositiveInt = 1

@@ -33,6 +33,13 @@ class Problems(ValueError):
         self.found = found
 
 
+def plain(value: Any) -> Any:
+    """Decimals, which is how TOML is read, as floats."""
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return float(value) if isinstance(value, Decimal) else value
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Which known word was meant, or all of them where none is near."""
     words = list(known)

@@ -22,7 +22,7 @@ def test_init_then_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     checked = runner.invoke(app, ["check"], catch_exceptions=False)
     assert checked.exit_code == 0
     suites = "quick, standard-embeddings, standard, thorough"
-    assert checked.output == f"valid (models: none; suites: {suites}; recipes: none)\n"
+    assert checked.output == f"valid (models: none; suites: {suites}; recipes: none; sweeps: none)\n"
 
 
 def test_check_refuses_and_names_the_key(tmp_path: Path) -> None:

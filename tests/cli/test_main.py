@@ -1,6 +1,7 @@
 """The command line: help, version, and how each end becomes a message and an exit code."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from lipcert import errors
 from lipcert.cli import main as cli
+from lipcert.cli.group import GROUPS
 from lipcert.errors import ExitCode, LipcertError
 
 
@@ -40,6 +42,39 @@ def test_help_names_every_command_and_version_prints_it() -> None:
     assert all(name in shown.stdout for name in cli.COMMANDS)
     assert run("--version").stdout.startswith("lipcert 0.")
     assert "Usage" in run().stdout + run().stderr
+
+
+def test_help_shows_each_command_once_in_its_group_on_a_line() -> None:
+    lines = run("--help").stdout.splitlines()
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert len(set(grouped)) == len(grouped)
+    assert set(grouped) >= set(cli.COMMANDS)
+    assert all(f"{title}:" in lines for title in GROUPS)
+    for name, command in cli.COMMANDS.items():
+        sentence = (command.__doc__ or "").split(". ")[0].splitlines()[0].rstrip(".")
+        assert len(sentence) <= 65
+        assert sum(line.split() == [name, *f"{sentence}.".split()] for line in lines) == 1
+
+
+def test_help_is_there_at_once() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run("--help")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Of the processor, not of the clock: other tests run beside this one.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nearest"),
+    [
+        (["chekc"], "'check'"),
+        (["bound", "--domian", "x"], "--domain"),
+        (["train", "--weight-deacy", "1"], "--weight-decay"),
+        (["--verison"], "--version"),
+    ],
+)
+def test_a_slip_of_the_pen_names_what_was_meant(arguments: list[str], nearest: str) -> None:
+    assert nearest in run(*arguments).stderr
 
 
 @pytest.mark.parametrize("arguments", [["chekc"], ["check", "--fast"], ["check", "a", "b"]])
@@ -111,3 +146,4 @@ def test_ctrl_c_in_a_running_command() -> None:
         shown = process.communicate(timeout=30)[1]
     assert process.returncode == ExitCode.INTERRUPTED
     assert "Traceback" not in shown
+    assert shown.count("interrupted") == 1

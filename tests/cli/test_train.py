@@ -132,7 +132,9 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     output = process.communicate(timeout=60)[1]
     assert process.returncode == ExitCode.INTERRUPTED, output
-    assert "--resume" in output
+    said = f"lipcert: stopped, and saved in {tmp_path / 'run'}\nGo on with --resume.\n"
+    assert output.endswith(said)
+    assert "interrupted" not in output
     assert (tmp_path / "run" / STATE).exists()
     assert (tmp_path / "run" / CHECKPOINT).exists()
 

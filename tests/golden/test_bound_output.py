@@ -63,7 +63,7 @@ BOUNDS = {"bound": BOUND, "transformer": TRANSFORMER}
 @pytest.mark.parametrize("name", BOUNDS)
 def test_the_table(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Console(file=io.StringIO(), width=100, highlight=False)
-    monkeypatch.setattr(show, "console", lambda: screen)
+    monkeypatch.setattr(show, "console", lambda **_: screen)
     show.show_bound(BOUNDS[name], Path("net.pt2"), Path("certificate.json"), as_json=False)
     assert isinstance(screen.file, io.StringIO)
     lines = [line.rstrip() for line in screen.file.getvalue().splitlines()]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipcert.workspace.exact import DomainSpec, parse_domain, parse_exact
+from lipcert.workspace.exact import DomainSpec, parse_domain, parse_exact, to_text
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,9 @@ def test_domains() -> None:
 def test_no_domain(text: str, radius: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_domain(text, Fraction(radius))
+
+
+@pytest.mark.parametrize("text", ["16", "0.1", "1/3", "1e+20", "8/255", "-0.25", "1" + "0" * 400])
+def test_an_exact_number_is_written_as_people_write_it_and_read_back(text: str) -> None:
+    value = Fraction(text)
+    assert to_text(value) == text

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import lipcert
+from lipcert.cli.main import COMMANDS
 
 
 def test_every_public_name_is_there_and_listed_once() -> None:
@@ -15,6 +16,11 @@ def test_every_public_name_is_there_and_listed_once() -> None:
     for name in lipcert.__all__:
         assert getattr(lipcert, name) is not None
     assert dir(lipcert) == sorted(lipcert.__all__)
+
+
+def test_every_command_is_a_function_of_the_same_name() -> None:
+    assert set(COMMANDS) <= set(lipcert.__all__)
+    assert all(callable(getattr(lipcert, name)) for name in COMMANDS)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -28,5 +28,5 @@ def test_every_field_is_a_key_with_help() -> None:
 
 
 def test_the_example_of_the_page_is_a_recipe() -> None:
-    example = "\n".join(line.removeprefix("    ") for line in re.findall(r"^    .*$", PAGE, re.MULTILINE))
+    [example] = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert Recipe.of(tomllib.loads(example)["train"]["small"]).arguments["context"] == 128

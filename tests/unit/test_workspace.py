@@ -158,7 +158,7 @@ def test_every_problem_in_one_go(tmp_path: Path) -> None:
         ("version = 1", "", "version: is missing"),
         ("version = 1", "version = 1\nversion = 1", "no TOML: Cannot overwrite a value"),
         ("default_model", "defualt_model", "defualt_model: is no known key; did you mean 'default_model'?"),
-        ("suites", "[gate]\nsuites", "gate: is no known key; known: version, default_model, suites, models"),
+        ("suites", "[claims]\nsuites", "claims: is no known key; known: version, default_model, suites, models"),
         ('suites = ["linf"]', "suites = [1]", "suites.0: Input should be a valid string (seen: 1)"),
         ("path", "paht", "models.small.path: is missing"),
         ("radius", "raduis", "models.small.raduis: is no known key; did you mean 'radius'?"),

@@ -23,6 +23,11 @@ _TITLES = {
     "validation_accuracy": "validation accuracy",
     _BOUND: "proved Lipschitz bound",
 }
+_UNITS = {
+    _LOSS: "cross-entropy (nats)",
+    "validation_accuracy": "share of predictions",
+    _BOUND: "move of output / of input",
+}
 _MANY_LAYERS = 40
 _NETWORK = "network"
 """How the path "" is shown."""
@@ -39,7 +44,9 @@ def curves(runs: Mapping[str, Rows]) -> "Figure":
         for axis, name in zip(axes, measured, strict=True):
             axis.plot(*_series(rows, name), linewidth=1.6, marker=".", markersize=4, label=label, **look)
     for axis, name in zip(axes, measured, strict=True):
-        axis.set(title=_TITLES[name], xlabel="step")
+        axis.set_title(_TITLES[name], fontsize=SMALL + 2)
+        axis.set_xlabel("step", fontsize=SMALL)
+        axis.set_ylabel(_UNITS[name], fontsize=SMALL)
         if name == _BOUND:
             powers(axis.yaxis)
     legend_below(figure, *axes[0].get_legend_handles_labels())
@@ -52,17 +59,20 @@ def activations(runs: Mapping[str, Rows]) -> "Figure":
     Of a network with many layers, a bar a block: its largest entry, and the share of the layer where the fewest fit.
     """
     last = {label: _last(rows) for label, rows in runs.items()}
-    paths = _merged([list(each) for each in last.values()])
+    paths = merged([list(each) for each in last.values()])
     if len(paths) > _MANY_LAYERS:
         last = {label: _by_block(each) for label, each in last.items()}
-        paths = _merged([list(each) for each in last.values()])
+        paths = merged([list(each) for each in last.values()])
     rows_high = 0.8 + 0.12 * len(paths) * (len(runs) + 0.6)
     figure, (largest, share) = panels(1, 2, width=4.6, height=rows_high)
     _bars(largest, paths, {label: {p: v[0] for p, v in each.items()} for label, each in last.items()})
     _bars(share, paths, {label: {p: v[1] for p, v in each.items()} for label, each in last.items()})
     decades(largest, [value for each in last.values() for value, _ in each.values() if 0 < value < math.inf])
-    largest.set(title="largest entry")
-    share.set(xlim=(0, 1), title="share that fits fp8 e4m3")
+    titles = ((largest, "largest entry", "absolute value"), (share, "fits fp8 e4m3", "share of entries"))
+    for axis, title, unit in titles:
+        axis.set_title(title, fontsize=SMALL + 2)
+        axis.set_xlabel(unit, fontsize=SMALL)
+    share.set_xlim(0, 1)
     share.set_yticklabels([])
     legend_below(figure, *largest.get_legend_handles_labels())
     return figure
@@ -84,17 +94,20 @@ def spectra(
     for axis, path in zip(axes, chosen, strict=False):
         for number, step in enumerate(times):
             values = [row["scaled"] for row in rows if row["path"] == path and row["step"] == step]
-            shade = colormaps["viridis"](0.9 - 0.9 * number / max(1, len(times) - 1))  # later is darker
+            shade = colormaps["viridis"](0.85 - 0.85 * (number + 1) / len(times))  # later is darker
             axis.plot([(i + 0.5) / len(values) for i in range(len(values))], values, color=shade, label=f"step {step}")
         if caps and path in caps:
             axis.axhline(caps[path], color="black", linestyle="--", linewidth=0.8, label="cap")
         axis.set_title(path.removesuffix(".weight"), fontsize=SMALL)
-        axis.set_ylim(bottom=0)
+        axis.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, None))
+        axis.locator_params(axis="y", nbins=4)
+        axis.tick_params(labelbottom=False)
     for axis in axes[len(chosen) :]:
         axis.set_visible(False)
     for axis in axes[::columns]:
         axis.set_ylabel("σ·√(d_in/d_out)", fontsize=SMALL)
     for axis in axes[len(chosen) - columns : len(chosen)]:  # the lowest of every column
+        axis.tick_params(labelbottom=True)
         axis.set_xlabel("rank, as a share", fontsize=SMALL)
     legend_below(figure, *_once(axes))
     return figure
@@ -112,7 +125,7 @@ def casts(runs: Mapping[str, Rows]) -> "Figure":
         bars = axis.bar(places, found, wide, label=precision, **look)
         axis.bar_label(bars, [f"{100 * value:.1f}" for value in found], fontsize=SMALL - 1, padding=1)
     axis.set_xticks(range(len(runs)), list(runs), fontsize=SMALL)
-    axis.set(ylabel="validation accuracy", ylim=(0, 1))
+    axis.set(ylabel="validation accuracy", ylim=(0, 1.08), yticks=[tick / 5 for tick in range(6)])
     axis.grid(visible=False, axis="x")
     legend_below(figure, *axis.get_legend_handles_labels())
     return figure
@@ -140,18 +153,18 @@ def _by_block(layers: Mapping[str, tuple[float, float]]) -> dict[str, tuple[floa
     return blocks
 
 
-def _merged(orders: Sequence[Sequence[str]]) -> list[str]:
+def merged(orders: Sequence[Sequence[str]]) -> list[str]:
     """All names; one that only later lists have follows the one that it follows there."""
-    merged: list[str] = []
+    every: list[str] = []
     for order in orders:
         place = 0
         for name in order:
-            if name in merged:
-                place = merged.index(name) + 1
+            if name in every:
+                place = every.index(name) + 1
             else:
-                merged.insert(place, name)
+                every.insert(place, name)
                 place += 1
-    return merged
+    return every
 
 
 def _bars(axis: "Axes", paths: Sequence[str], runs: Mapping[str, Mapping[str, float]]) -> None:

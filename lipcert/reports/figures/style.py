@@ -2,7 +2,8 @@
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,12 +77,31 @@ def legend_below(figure: "Figure", handles: Sequence[Any], labels: Sequence[str]
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=SMALL)
 
 
-def save(figure: "Figure", path: Path, *, overwrite: bool = False) -> None:
-    """Write PATH.svg and PATH.png, the same bytes whenever. Raises OutputError as `write_bytes` does."""
+@contextmanager
+def looks() -> Iterator[None]:
+    """Figures that are made and drawn in it look the same on every machine: no settings of the user's, and the font
+    that matplotlib brings along.
+    """
+    import matplotlib.style as styles
+
+    with styles.context(["default", {"font.family": ["DejaVu Sans"]}]):
+        yield
+
+
+def encode(figure: "Figure", name: str) -> dict[str, bytes]:
+    """NAME.svg and NAME.png, the same bytes whenever."""
     import matplotlib as mpl
 
+    files = {}
     for ending, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
         buffer = io.BytesIO()
-        with mpl.rc_context({"svg.hashsalt": path.name}):
+        with mpl.rc_context({"svg.hashsalt": name}):
             figure.savefig(buffer, format=ending, dpi=_DPI, metadata=metadata)
-        write_bytes(path.with_name(f"{path.name}.{ending}"), buffer.getvalue(), overwrite=overwrite)
+        files[f"{name}.{ending}"] = buffer.getvalue()
+    return files
+
+
+def save(figure: "Figure", path: Path, *, overwrite: bool = False) -> None:
+    """Write PATH.svg and PATH.png. Raises OutputError as `write_bytes` does."""
+    for name, content in encode(figure, path.name).items():
+        write_bytes(path.with_name(name), content, overwrite=overwrite)

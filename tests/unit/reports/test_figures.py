@@ -8,7 +8,7 @@ import pytest
 
 from lipcert.errors import OutputError
 from lipcert.reports.figures import runs
-from lipcert.reports.figures.front import FILLS, SHAPES, frontier, pareto, row
+from lipcert.reports.figures.front import FILLS, SHAPES, frontier, pareto
 from lipcert.reports.figures.robustness import accuracy
 from lipcert.reports.figures.style import power, save
 from lipcert.workspace.recipe import Recipe
@@ -133,11 +133,23 @@ def test_the_frontier_tells_constraint_optimiser_and_guarantee_apart_without_col
     assert len(set(SHAPES.values())) == len(SHAPES)
     rings = [line for line in axis.lines if line.get_markersize() == 13]
     assert len(rings) == len(SHAPES)  # of those by muon
-    assert "adamw none 2 (1.25)" in axis.get_xlabel()
+    assert "adamw none 2 (1.25)" in axis.texts[-1].get_text()
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == [
         *(name.replace("_", " ") for name in SHAPES), "muon", "adamw", "cap guaranteed", "none better in both",
     ]  # fmt: skip
+
+
+def test_a_bound_that_is_wanted_has_a_line_and_points_may_have_names() -> None:
+    points = [run(2.0, 1.0) | {"label": "#3"}, run(3.0, 2.0) | {"label": ""}]
+    figure = frontier(points, wanted=(0.5, "bound wanted: 3.16"), notes=["#3: w_max 1", "#4: " + "w_max 2 " * 20])
+    (axis,) = figure.axes
+    names = [text.get_text() for text in axis.texts]
+    assert names[:2] == ["#3", ""]
+    assert names[2].splitlines()[0] == "#3: w_max 1"
+    assert len(names[2].splitlines()) == 3
+    assert [0.5, 0.5] in [list(line.get_xdata()) for line in axis.lines]
+    assert figure.legends[0].get_texts()[-1].get_text() == "bound wanted: 3.16"
 
 
 def test_every_constraint_and_optimiser_of_a_recipe_has_its_look() -> None:
@@ -146,18 +158,9 @@ def test_every_constraint_and_optimiser_of_a_recipe_has_its_look() -> None:
     assert set(FILLS) == set(get_args(fields["optimizer"].annotation))
 
 
-def test_a_row_is_read_from_a_run() -> None:
-    found = {
-        "recipe": {"optimizer": "muon", "constraint": "soft_cap", "w_max": 2.0, "weight_decay": 0.1},
-        "results": {"loss": 1.0, "validation_loss": 1.5, "validation_accuracy": 0.5},
-        "bounds": [{"log10_upper": 3.5}],
-        "guarantee": {"holds": True},
-    }
-    assert row(found) == run(1.5, 3.5) | {"weight_decay": None}
-    decayed = {"optimizer": "adamw", "constraint": "weight_decay", "weight_decay": 0.1}
-    unbounded = row({**found, "recipe": decayed, "bounds": []})
-    assert unbounded["log10_bound"] is None
-    assert "adamw weight decay λ0.1 (1.5)" in frontier([unbounded]).axes[0].get_xlabel()
+def test_a_decay_that_nobody_capped_is_named_by_its_strength() -> None:
+    unbounded = run(1.5, None, "weight_decay", "adamw") | {"w_max": None, "weight_decay": 0.1}
+    assert "adamw weight decay λ0.1 (1.5)" in frontier([unbounded]).axes[0].texts[-1].get_text()
 
 
 def test_a_figure_is_written_twice_with_the_same_bytes_and_not_over_another(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tests.unit.shard import functions
 PROGRAM = """
 from functools import partial
 from lipcert.errors import InputError, ResourceError
+from lipcert.shard.cluster import connected
 from lipcert.shard.map import map_items
 from tests.unit.shard import functions
 
@@ -27,6 +28,11 @@ def refused(function, items, kind):
 found = list(map_items(functions.square, range(9), ray="local", workers=2, chunk=2))
 assert found == [(item, functions.square(item)) for item in range(9)], found
 import ray
+assert not ray.is_initialized()
+with connected("local", 2):
+    for _ in range(2):
+        assert list(map_items(functions.square, [3], ray="local", workers=2)) == [(0, functions.square(3))]
+        assert ray.is_initialized()
 assert not ray.is_initialized()
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
 found = list(map_items(partial(functions.weighted, [0.5, 0.25]), range(5), ray="local"))

@@ -118,21 +118,42 @@ if __name__ == "__main__":
 """
 
 
-def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(tmp_path: Path) -> None:
-    (tmp_path / "program.py").write_text(PROGRAM)
+def run_until_two_are_done(folder: Path) -> "subprocess.Popen[str]":
+    (folder / "program.py").write_text(PROGRAM)
     running = subprocess.Popen(
-        [sys.executable, str(tmp_path / "program.py"), str(tmp_path)],
+        [sys.executable, str(folder / "program.py"), str(folder)],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
     )  # fmt: skip
-    with running:
-        assert running.stdout is not None
-        assert [running.stdout.readline(), running.stdout.readline()] == ["0\n", "1\n"]
+    assert running.stdout is not None
+    assert [running.stdout.readline(), running.stdout.readline()] == ["0\n", "1\n"]
+    return running
+
+
+def workers(folder: Path) -> list[int]:
+    return [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
+
+
+def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(tmp_path: Path) -> None:
+    with run_until_two_are_done(tmp_path) as running:
         os.killpg(running.pid, 2)  # as a terminal does: every process of the group
         assert running.wait(60) != 0
     with Resumable(tmp_path / "kept", {}) as kept:
         assert kept.results == {0: 0, 1: 1}
-    assert not any(alive(int(path.name)) for path in tmp_path.iterdir() if path.name.isdigit())
+    assert not any(map(alive, workers(tmp_path)))
+
+
+def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> None:
+    with run_until_two_are_done(tmp_path) as running:
+        until = time.monotonic() + 60
+        while not workers(tmp_path) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert workers(tmp_path)
+        running.kill()
+        running.wait(60)
+    while any(map(alive, workers(tmp_path))) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(alive, workers(tmp_path)))
 
 
 def alive(process: int) -> bool:

@@ -1,0 +1,81 @@
+"""`lipcert.verify`: from the files of a certificate and of a checkpoint to what was proved again."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flint import arb
+
+from lipcert.certificate.check import check
+from lipcert.certificate.prove import Progress, silent
+from lipcert.checkpoint.examples import Ids
+from lipcert.checkpoint.load import Inputs, load
+from lipcert.checkpoint.sniff import Format, sniff
+from lipcert.graph.capture import capture, trace
+from lipcert.norms import ball
+from lipcert.stages import stage
+from lipcert.store.schema import read_json
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A certificate of which every step was proved again.
+
+    claim: norm, domain, shape and more, as the certificate states them. ball: the bound, as a rigorous number.
+    nodes, regions: how many were proved.
+    """
+
+    claim: Mapping[str, Any]
+    ball: arb
+    nodes: int
+    regions: int
+
+    @property
+    def upper(self) -> float:
+        """The bound, rounded up; inf where it is beyond float64."""
+        return ball.up(self.ball)
+
+    @property
+    def log10_upper(self) -> float:
+        return ball.log10(self.ball)
+
+
+def verify(
+    certificate: Path | str,
+    path: Path | str,
+    *,
+    arch: str | None = None,
+    inputs: Inputs | None = None,
+    trust_pickle: bool = False,
+    progress: Progress = silent,
+) -> Verified:
+    """Load and trace the checkpoint at `path`, and prove every step of the certificate with the small checker.
+
+    arch, inputs, trust_pickle: as `lipcert.load` takes them.
+    Raises RejectedError naming the line that fails, and what `load` raises.
+    """
+    document, path = read_json(Path(certificate), "certificate"), Path(path)
+    claim = document["claim"]
+    model = load(path, arch=arch, inputs=inputs or _claimed(document, path), trust_pickle=trust_pickle)
+    with stage(_LOG, "capturing the network"):
+        program = capture(model.module, model.example_inputs) if model.module is not None else model.program
+        assert program is not None  # a Model is one or the other
+        graph = trace(program, model.example_inputs, output=claim["output"], source=claim["module"])
+    with stage(_LOG, "proving every step again"):
+        upper = check(document, graph, claim["output"], progress)
+    return Verified(claim, upper, len(graph.nodes), len(document["regions"]))
+
+
+def _claimed(document: Mapping[str, Any], path: Path) -> Inputs | None:
+    """The input shape that the certificate names; None where the file says it itself."""
+    claim, kind = document["claim"], sniff(path)
+    fixed = kind is not Format.HUGGINGFACE and document["fixed_sha256"]
+    if kind in (Format.EXPORT, Format.EXPORT_LEGACY) or fixed:
+        return None
+    shape = tuple(claim["shape"])
+    # From an embedding, (1, tokens, features): the network takes the ids of the tokens.
+    return [Ids(shape[1:-1]) if claim["module"] else shape[1:]]

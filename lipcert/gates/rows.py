@@ -1,0 +1,74 @@
+"""A stored table of examples: it is about these examples and this network, and the JSON beside it says what it does."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from lipcert.attacks.run import logits
+from lipcert.attacks.session import Session
+from lipcert.errors import InputError, ViolationError
+from lipcert.reports.quantities import accuracy, attacked_accuracy, certified_accuracy
+from lipcert.reports.record import Examples, Record
+from lipcert.store.run import RunKind
+from lipcert.store.table import Value
+
+_ROUNDING = 1e-3
+"""Two outputs so near, relative to the largest, may change places on another machine."""
+
+_COUNTED = {"clean": accuracy, "attacked": attacked_accuracy, "certified": certified_accuracy}
+
+
+def require_rows(run: Examples, session: Session, kind: RunKind, again: str) -> None:
+    """Raises InputError where it is not so, ViolationError where an example is fooled within its certified radius."""
+    rows, labels = run.rows, session.y.tolist()
+    if [row["example"] for row in rows] != list(range(len(labels))) or [row["label"] for row in rows] != labels:
+        raise InputError(f"{kind}.csv has not the examples of the data, or other labels.", hint=again)
+    wrong = [row["example"] for row in rows if row["right"] is not (row["label"] == row["prediction"])]
+    wrong += _unlike(logits(session), torch.tensor([row["prediction"] for row in rows]))
+    wrong += [row["example"] for row in rows if _certified(row) and not (row["right"] and _above_zero(row["margin"]))]
+    if wrong:
+        raise InputError(f"{kind}.csv: example {wrong[0]} is not what the network makes of it.", hint=again)
+    _require_sandwich(run, kind)
+    _require_counted(run, kind, again)
+
+
+def _unlike(outputs: Tensor, stored: Tensor) -> list[int]:
+    """The examples whose stored class is not the network's, rounding apart."""
+    known = (stored >= 0) & (stored < outputs.shape[-1])
+    chosen = outputs.gather(-1, stored.where(known, 0)[:, None])[:, 0]
+    near = chosen >= outputs.amax(-1) - _ROUNDING * outputs.abs().amax(-1)
+    return [int(number) for number in (~(known & near)).nonzero()[:, 0]]
+
+
+def _certified(row: Mapping[str, Value]) -> bool:
+    return row["certified_radius"] is not None and row["certified_radius"] != 0
+
+
+def _above_zero(margin: Value) -> bool:
+    return isinstance(margin, float) and margin > 0
+
+
+def _require_sandwich(run: Examples, kind: RunKind) -> None:
+    for row in run.rows:
+        certified, attacked = row["certified_radius"], row["attacked_radius"]
+        if not (isinstance(certified, float) and isinstance(attacked, float) and row["right"]):
+            continue
+        if not attacked >= certified:
+            raise ViolationError(
+                f"{kind}.csv: example {row['example']} is certified to {certified!r} and fooled at {attacked!r}.",
+                hint="Attack again without stored results, which writes down what shows it: lipcert gate --fresh",
+            )
+
+
+def _require_counted(run: Examples, kind: RunKind, again: str) -> None:
+    alone = Record("", {}, examples={kind: run})
+    for row in run.document["accuracy"]:
+        eps = Fraction(row["eps"])
+        for key, read in _COUNTED.items():
+            stated, reading = row[key], read(alone, eps)
+            if (stated is None) != (reading is None) or (reading and not abs(float(reading.value) - stated) < 1e-12):
+                raise InputError(
+                    f"{kind}.json says {key} = {stated} at eps {eps}; {kind}.csv beside it says otherwise.", hint=again
+                )

@@ -1,0 +1,54 @@
+"""A report as files: rendered in memory, then written, whole or not at all."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lipcert.reports import html, markdown
+from lipcert.reports.content import Picture, Report
+from lipcert.reports.figures.style import encode, looks
+from lipcert.store.atomic import require_free, write_bytes
+from lipcert.store.lock import locked
+
+PAGE, TEXT = "report.html", "report.md"
+
+Say = Callable[[str], None]
+
+
+def write_report(make: Callable[[], Report], out: Path, *, force: bool, say: Say) -> tuple[Report, Path]:
+    """The report that `make` gives, and the path of report.html; beside it report.md, and figures/ as SVG and PNG.
+
+    Raises OutputError where another lipcert writes there, or one of the files exists and `force` is not given; then
+    nothing is written. What matplotlib warns of is said.
+    """
+    with locked(out):
+        for name in (PAGE, TEXT):
+            require_free(out / name, overwrite=force)
+        with _drawing(say):
+            report = make()
+            pictures = [item for section in report.sections for item in section.items if isinstance(item, Picture)]
+            for name in (f"{each.name}.{ending}" for each in pictures for ending in ("svg", "png")):
+                require_free(out / markdown.FIGURES / name, overwrite=force)
+            files = _rendered(report, pictures)
+        for path, content in files.items():
+            write_bytes(out / path, content, overwrite=force)
+    return report, out / PAGE
+
+
+def _rendered(report: Report, pictures: list[Picture]) -> dict[str, bytes]:
+    """The page last: where it is, all is."""
+    page = html.render(report).encode()
+    drawn = [encode(each.figure, each.name) for each in pictures]
+    figures = {f"{markdown.FIGURES}/{name}": content for files in drawn for name, content in files.items()}
+    return {**figures, TEXT: markdown.render(report).encode(), PAGE: page}
+
+
+@contextmanager
+def _drawing(say: Say) -> Iterator[None]:
+    """Looks that depend on no machine. A letter that the font lacks, and the like, stops nothing and is told."""
+    with looks(), warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        yield
+    for message in dict.fromkeys(str(each.message) for each in seen):
+        say(f"warning: {message}")

@@ -1,0 +1,1 @@
+"""Many runs of one recipe, and the frontier of what they reach."""

@@ -1,0 +1,174 @@
+"""`lipcert.report` and what it refuses: nothing is overwritten, and nothing is said of weights that changed."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from lipcert.errors import InputError, OutputError, ViolationError
+from lipcert.reports.api import compare, report
+from lipcert.reports.record import read_record
+from lipcert.store.lock import locked
+from tests.unit.reports import made
+
+DEMO = Path(__file__).parents[3] / "demo/digits.safetensors"
+FILES = ["report.html", "report.md"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return made.run(tmp_path / "run", trained=False)
+
+
+def test_a_report_is_a_page_a_text_and_its_figures(run: Path) -> None:
+    said: list[str] = []
+    assert report(run, say=said.append) == run / "report.html"
+    assert said == ["verdict: 1 proved, 4 upheld"]
+    text = (run / "report.md").read_text(encoding="utf-8")
+    figures = sorted(path.name for path in (run / "figures").iterdir())
+    assert figures == sorted(
+        f"{path.stem}.{ending}" for path in (run / "figures").glob("*.svg") for ending in ("png", "svg")
+    )
+    assert all(f"(figures/{name})" in text for name in figures if name.endswith(".png"))
+    assert "PROVED" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_same_results_give_the_same_bytes(run: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        report(run, out=tmp_path / name)
+    files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*") if path.is_file()]
+    assert len(files) > len(FILES)
+    assert all((tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes() for path in files)
+
+
+@pytest.mark.parametrize("there", [*FILES, "figures/gap.svg"])
+def test_a_file_that_is_there_is_refused_and_kept(run: Path, there: str) -> None:
+    (run / there).parent.mkdir(exist_ok=True)
+    (run / there).write_text("mine")
+    before = sorted(run.rglob("*"))
+    with pytest.raises(OutputError, match=f"{there} exists"):
+        report(run)
+    assert (run / there).read_text() == "mine"
+    assert [path for path in sorted(run.rglob("*")) if path not in before] == [run / ".lipcert.lock"]
+    report(run, force=True)
+    assert (run / there).read_text(encoding="utf-8") != "mine"
+
+
+def test_two_that_write_to_one_folder_do_not_mix(run: Path) -> None:
+    with locked(run), pytest.raises(OutputError, match="another lipcert is writing"):
+        report(run)
+
+
+def version(run: Path) -> None:
+    document = json.loads((run / "bound.json").read_text()) | {"schema_version": 0}
+    (run / "bound.json").write_text(json.dumps(document))
+
+
+def cell(run: Path) -> None:
+    text = (run / "attack.csv").read_text()
+    (run / "attack.csv").write_text(text.replace("0.4,", "0.9,", 1))
+
+
+def other(run: Path) -> None:
+    document = made.bound(weights_sha256={"a.weight": made.HASH[::-1]})
+    (run / "bound.json").write_text(json.dumps(document))
+
+
+def empty(run: Path) -> None:
+    shutil.rmtree(run)
+    run.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (version, "schema_version 0; this lipcert reads 1"),
+        (cell, "attack.csv is not what was written"),
+        (other, "mixes results of different weights: attack.json is not about what bound.json is about"),
+        (empty, "holds no results"),
+    ],
+)
+def test_results_that_are_not_what_was_written_are_refused(
+    run: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    spoil(run)
+    with pytest.raises(InputError, match=message):
+        report(run)
+    assert not any((run / name).exists() for name in FILES)
+
+
+def test_a_violation_is_written_down_and_then_raised(tmp_path: Path) -> None:
+    run = made.run(tmp_path / "run", trained=False, lower=4.0)
+    with pytest.raises(ViolationError, match=r"measured 4, proved 3\.00001"):
+        report(run)
+    assert "VIOLATED" in (run / "report.md").read_text(encoding="utf-8")
+    with pytest.raises(ViolationError, match="run: VIOLATED"):
+        compare([run, made.run(tmp_path / "other", trained=False)])
+
+
+@pytest.fixture
+def bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkpoint, and a bound of it in the folder `run`."""
+    from lipcert.certificate.document import hashes
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(DEMO, "digits.safetensors")
+    made.run(Path("run"), trained=False, path="digits.safetensors", weights_sha256=hashes(load_file(DEMO)))
+    return Path("run")
+
+
+def test_a_checkpoint_that_still_holds_its_weights_is_told(bounded: Path) -> None:
+    report(bounded)
+    assert "digits.safetensors still holds exactly these weights" in (bounded / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_checkpoint_whose_weights_changed_is_refused(bounded: Path) -> None:
+    from safetensors import safe_open
+
+    with safe_open("digits.safetensors", "pt") as file:
+        metadata = file.metadata()
+    tensors = load_file("digits.safetensors")
+    tensors["5.bias"] = tensors["5.bias"] + torch.ones(10)
+    save_file(tensors, "digits.safetensors", metadata)
+    with pytest.raises(InputError, match=r"digits\.safetensors changed since its results were stored in run"):
+        report(bounded)
+    with pytest.raises(InputError, match="changed since"):
+        compare([bounded, read_record(made.run(Path("other")))])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "is not there any more"), (b"no checkpoint", "cannot be read by itself")]
+)
+def test_a_checkpoint_that_cannot_be_looked_at_is_told(bounded: Path, content: bytes | None, said: str) -> None:
+    Path("digits.safetensors").unlink()
+    if content is not None:
+        Path("digits.safetensors").write_bytes(content)
+    report(bounded)
+    text = (bounded / "report.md").read_text(encoding="utf-8")
+    assert f"digits.safetensors {said}, so whether its weights changed since was not looked at" in text
+
+
+def test_settings_and_fonts_of_the_user_change_nothing(
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    report(run, out=tmp_path / "plain")
+    said: list[str] = []
+    with mpl.rc_context({"font.family": ["No Such Font"], "text.usetex": True}), caplog.at_level(logging.WARNING):
+        report(run, out=tmp_path / "set", say=said.append)
+    assert not caplog.records
+    assert not any(line.startswith("warning") for line in said)
+    one, two = (tmp_path / name / "figures/gap.png" for name in ("plain", "set"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_letters_that_the_font_lacks_are_told(tmp_path: Path) -> None:
+    said: list[str] = []
+    run = made.run(tmp_path / "重み", trained=False)
+    assert report(run, say=said.append).is_file()
+    assert any(line.startswith("warning: Glyph") and "missing from font" in line for line in said)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lipcert.checkpoint.load import load
     from lipcert.gates.api import gate
     from lipcert.gates.result import GateResult
+    from lipcert.graph.inspection import Inspection, inspect
     from lipcert.graph.ops import Operations, ops
     from lipcert.installed import Installation, doctor
     from lipcert.norms.norm import L2, LINF, TOKEN_L2, TOKEN_RMS, Norm
@@ -60,6 +61,7 @@ __all__ = [
     "GateResult",
     "Ids",
     "InputError",
+    "Inspection",
     "Installation",
     "LipcertError",
     "Norm",
@@ -86,6 +88,7 @@ __all__ = [
     "doctor",
     "gate",
     "init",
+    "inspect",
     "load",
     "ops",
     "report",
@@ -123,6 +126,8 @@ _LAZY = {
     "sweep": "lipcert.sweeps.api",
     "Verified": "lipcert.certificate.verify",
     "verify": "lipcert.certificate.verify",
+    "Inspection": "lipcert.graph.inspection",
+    "inspect": "lipcert.graph.inspection",
     "Operations": "lipcert.graph.ops",
     "ops": "lipcert.graph.ops",
     "Installation": "lipcert.installed",

@@ -14,8 +14,9 @@ from lipcert.selfcheck import Check, selfchecks
 ENABLES = {
     "cluster": "attacks and sweeps on a Ray cluster: --ray",
     "docs": "building the documentation",
-    "hf": "the tokenizer.json of Hugging Face: --tokenizer, tokens = ...",
+    "hf": "folders of transformers as networks, and tokenizer.json: --tokenizer, tokens = ...",
     "images": "folders of images as data",
+    "onnx": "ONNX files as networks",
     "sweep": "lipcert sweep with Optuna's samplers",
     "tensorboard": "lipcert train --tensorboard",
     "torchattacks": "the attacks of torchattacks: --attack torchattacks:NAME",

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from generate import exits, functions, looseness, norms, python, regions, rules, schemas, training
+from generate import coverage, exits, functions, looseness, norms, python, regions, rules, schemas, training
 
 HERE = Path(__file__).parents[1] / "generated"
-MAKERS = (rules, functions, regions, norms, training, schemas, exits, python, looseness)
+MAKERS = (rules, functions, regions, norms, training, schemas, exits, python, looseness, coverage)
 
 
 def write(folder: Path = HERE) -> None:

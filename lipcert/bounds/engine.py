@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from flint import arb
@@ -19,6 +20,8 @@ from lipcert.bounds.result import Bound, Region, Status
 from lipcert.bounds.run import Run, prove_graph
 from lipcert.certificate.document import ROOM, Claim, asked, compose, through
 from lipcert.certificate.prove import Progress, Proof, Step, silent
+from lipcert.checkpoint.load import Inputs, load
+from lipcert.checkpoint.model import Model
 from lipcert.errors import UsageError, ViolationError
 from lipcert.graph.capture import capture, trace
 from lipcert.graph.graph import Graph
@@ -30,11 +33,12 @@ from lipcert.rules.types import Fact
 from lipcert.stages import stage
 
 _LOG = logging.getLogger(__name__)
+_FOR_PATHS = "Leave them out, and give example_inputs with a module or a program."
 
 
 def bound(
-    model: nn.Module | ExportedProgram,
-    example_inputs: Tensor | Sequence[Tensor],
+    model: nn.Module | ExportedProgram | Model | Path | str,
+    example_inputs: Tensor | Sequence[Tensor] | None = None,
     *,
     norm: str | Norm | None = None,
     domain: Domain | None = None,
@@ -42,30 +46,55 @@ def bound(
     output: str = "",
     seconds: float = 10.0,
     seed: int = 0,
+    arch: str | None = None,
+    inputs: Inputs | None = None,
+    trust_pickle: bool = False,
     progress: Progress = silent,
 ) -> Bound:
     """Prove how far the output can move for a move of the source.
 
-    model: in eval mode. example_inputs: each with a leading batch axis of 1; their shapes belong to the claim, and
-    the values of all but the first. norm: "l2", "linf", "token-l2" or "token-rms", at source and output; left out,
+    model: a module in eval mode, an exported program, what `lipcert.load` returned, or the path of a file or folder
+    that it reads. example_inputs: each with a leading batch axis of 1; their shapes belong to the claim, and the values
+    of all but the first; left out, those of the loaded model or file.
+    norm: "l2", "linf", "token-l2" or "token-rms", at source and output; left out,
     l2, and from an embedding token-l2. domain: where x and x' lie, in the units of the source; left out, everywhere,
     and from an embedding all sequences of its vocabulary. source: "" for the first input (of token ids: what their
     embedding returns), "embedding", or the path of the module whose output is perturbed.
-    output: the name of one of several.
-    seconds: at most this long for the measured lower bound, and for the search over all regions.
+    output: the name of one of several; left out, the one that is meant in the loaded model or file.
+    seconds: at most this long for the measured lower bound, and for the search over all regions. arch, inputs,
+    trust_pickle: for a path, as `lipcert.load` takes them, whose errors it raises.
 
     Raises UnsupportedError where an operation has no rule or no finite bound on the domain (all of them named),
     ViolationError where a measurement beats the bound.
     """
-    inputs = (example_inputs,) if isinstance(example_inputs, Tensor) else tuple(example_inputs)
+    if isinstance(model, Path | str):
+        model = load(model, arch=arch, inputs=inputs, trust_pickle=trust_pickle)
+    elif arch is not None or inputs is not None or trust_pickle:
+        raise UsageError("arch, inputs and trust_pickle say how a file is read, and no path is given.", hint=_FOR_PATHS)
+    network, given, meant = _given(model, example_inputs)
+    output = output or meant
     progress("capturing the network", 0, 0)
     with stage(_LOG, "capturing the network"):
-        program = capture(model, inputs) if isinstance(model, nn.Module) else model
-        graph = trace(program, inputs, output=output, source=source)
+        program = capture(network, given) if isinstance(network, nn.Module) else network
+        graph = trace(program, given, output=output, source=source)
     norm = _norm(norm or ("l2" if graph.table is None else "token-l2"))
     domain = domain or (Everywhere() if graph.table is None else Vocabulary())
     found = bound_graph(graph, norm, domain, output=output, seconds=seconds, seed=seed, progress=progress)
-    return replace(found, paper=_paper(model, found)) if isinstance(model, nn.Module) else found
+    return replace(found, paper=_paper(network, found)) if isinstance(network, nn.Module) else found
+
+
+def _given(
+    model: nn.Module | ExportedProgram | Model, example_inputs: Tensor | Sequence[Tensor] | None
+) -> tuple[nn.Module | ExportedProgram, tuple[Tensor, ...], str]:
+    """The network, its inputs, and the output that is meant where none is named."""
+    found = (example_inputs,) if isinstance(example_inputs, Tensor) else example_inputs
+    if isinstance(model, Model):
+        return model.network, model.example_inputs if found is None else tuple(found), model.output
+    if found is None:
+        raise UsageError(
+            "the shapes of the inputs are not known.", hint="Give example_inputs, such as torch.rand(1, 4)."
+        )
+    return model, tuple(found), ""
 
 
 def _paper(model: nn.Module, found: Bound) -> PaperAccounting | None:

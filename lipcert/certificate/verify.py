@@ -13,7 +13,7 @@ from lipcert.certificate.prove import Progress, silent
 from lipcert.checkpoint.examples import Ids
 from lipcert.checkpoint.load import Inputs, load
 from lipcert.checkpoint.sniff import Format, sniff
-from lipcert.graph.capture import capture, trace
+from lipcert.graph.capture import captured, trace
 from lipcert.norms import ball
 from lipcert.stages import stage
 from lipcert.store.schema import read_json
@@ -62,9 +62,7 @@ def verify(
     claim = document["claim"]
     model = load(path, arch=arch, inputs=inputs or _claimed(document, path), trust_pickle=trust_pickle)
     with stage(_LOG, "capturing the network"):
-        program = capture(model.module, model.example_inputs) if model.module is not None else model.program
-        assert program is not None  # a Model is one or the other
-        graph = trace(program, model.example_inputs, output=claim["output"], source=claim["module"])
+        graph = trace(captured(model), model.example_inputs, output=claim["output"], source=claim["module"])
     with stage(_LOG, "proving every step again"):
         upper = check(document, graph, claim["output"], progress)
     return Verified(claim, upper, len(graph.nodes), len(document["regions"]))

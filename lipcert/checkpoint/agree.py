@@ -26,7 +26,7 @@ def require_same(module: nn.Module, reference: Reference, probes: Sequence[Input
     What rounding does is read off the module itself: networks that blow rounding up may differ by as many times what
     float64 changes of their own outputs. whose: what the reference is called. Raises UnsupportedError with the hint.
     """
-    pairs = [(outputs(module, probe), list(reference(probe))) for probe in probes]
+    pairs = [_both(module, reference, probe, whose) for probe in probes]
     wide = _in_float64(module, probes)
     for place in range(len(pairs[0][0])):
         ours, theirs = ([run[side][place] for run in pairs] for side in (0, 1))
@@ -37,6 +37,17 @@ def require_same(module: nn.Module, reference: Reference, probes: Sequence[Input
                 f"output {place + 1} of the network is not what {whose} computes: {wrong}. Nothing is claimed of it.",
                 hint=hint,
             )
+
+
+def _both(module: nn.Module, reference: Reference, probe: Inputs, whose: str) -> tuple[list[Tensor], list[Tensor]]:
+    try:
+        return outputs(module, probe), list(reference(probe))
+    except Exception as error:  # whatever an operation raises that takes no such values
+        line = (str(error).strip().splitlines() or [""])[0][:200]
+        raise UnsupportedError(
+            f"the network cannot be compared with {whose} on random inputs: {type(error).__name__}: {line}",
+            hint="An input that is looked up in a table must be of integers: then it is one of token ids.",
+        ) from error
 
 
 def outputs(module: nn.Module, inputs: Inputs) -> list[Tensor]:

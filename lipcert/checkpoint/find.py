@@ -25,10 +25,14 @@ WRAPPERS = (
 
 @dataclass(frozen=True)
 class StateDict:
-    """Named tensors found in a file, and the keys that lead to them, such as ("state_dict", "[0]")."""
+    """Named tensors found in a file, and the keys that lead to them, such as ("state_dict", "[0]").
+
+    is_union: whether they are those of several groups, joined.
+    """
 
     where: tuple[str, ...]
     tensors: dict[str, Tensor]
+    is_union: bool = False
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -42,6 +46,16 @@ def state_dicts(loaded: object) -> list[StateDict]:
     """Every group of named tensors in `loaded`, likeliest first, then unions of disjoint neighbours."""
     singles = list(_walk(loaded, (), set()))
     return sorted(singles, key=lambda found: (found.rank, -len(found.tensors))) + list(_unions(singles))
+
+
+def meant(found: Sequence[StateDict]) -> StateDict | None:
+    """Of `state_dicts` the one that is most likely a whole network; None where there are none.
+
+    Where several are equally likely, as the parts of a network are, their union.
+    """
+    singles, unions = [s for s in found if not s.is_union], [s for s in found if s.is_union]
+    rivals = [state for state in singles if state.rank == singles[0].rank]
+    return unions[0] if unions and len(rivals) > 1 else next(iter(singles), None)
 
 
 def _walk(node: object, where: tuple[str, ...], seen: set[int]) -> Iterator[StateDict]:
@@ -72,4 +86,4 @@ def _unions(singles: list[StateDict]) -> Iterator[StateDict]:
         names = [name for part in parts for name in part.tensors]
         if len(parts) > 1 and len(set(names)) == len(names):
             title = "+".join(part.where[-1] for part in parts)
-            yield StateDict((*parent, title), {k: v for part in parts for k, v in part.tensors.items()})
+            yield StateDict((*parent, title), {k: v for part in parts for k, v in part.tensors.items()}, True)

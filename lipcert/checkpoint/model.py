@@ -48,3 +48,10 @@ class Model:
     def __post_init__(self) -> None:
         if (self.module is None) == (self.program is None):
             raise ValueError("a Model is either a module or an exported program")
+
+    @property
+    def network(self) -> nn.Module | ExportedProgram:
+        """The one that is given."""
+        network = self.module if self.module is not None else self.program
+        assert network is not None
+        return network

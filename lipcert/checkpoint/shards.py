@@ -27,7 +27,7 @@ def files(index: Path) -> list[Path]:
             f"{index} names shards outside its folder: {_some(strange)}",
             hint="Shards lie beside their index and are named without a folder: download or save the checkpoint again.",
         )
-    if missing := [name for name in named if not (index.parent / name).is_file()]:
+    if missing := [name for name in named if not _is_file(index.parent / name)]:
         raise InputError(
             f"{len(missing)} of the {len(named)} shards that {index} names are missing: {_some(missing)}",
             hint=f"Copy or download them into {index.parent}.",
@@ -51,6 +51,14 @@ def read(index: Path, read_one: Read) -> dict[str, Tensor]:
             hint="Index and shards are of different checkpoints: download or save them again, all together.",
         )
     return found
+
+
+def _is_file(path: Path) -> bool:
+    """False, too, for a name that no file can have."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _map(index: Path) -> dict[str, str]:

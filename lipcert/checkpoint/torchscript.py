@@ -82,7 +82,25 @@ def _recorded(script: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> fx.G
             hint=_ARCH,
         ) from error
     _require_no_looking(recorded, path)
+    _require_no_reading(script, path)
     return recorded
+
+
+_READS = ("prim::tolist", "aten::str", "aten::format", "aten::percentFormat", "aten::hash")
+"""What takes values out of tensors without an operation that can be recorded."""
+
+
+def _require_no_reading(script: nn.Module, path: Path) -> None:
+    """Of every module: a call through an interface is none that torch puts in its place."""
+    # Nodes die with their graph.
+    graphs = [graph for part in script.modules() if (graph := getattr(part, "inlined_graph", None)) is not None]
+    reads = [(kind, node) for graph in graphs for kind in _READS for node in graph.findAllNodes(kind)]
+    found = {kind for kind, node in reads if any("Tensor" in str(each.type()) for each in node.inputs())}
+    if found:
+        raise UnsupportedError(
+            f"{path} reads values while it runs ({', '.join(sorted(found))}): control flow that depends on data",
+            hint=_ARCH,
+        )
 
 
 def _require_no_looking(recorded: fx.GraphModule, path: Path) -> None:

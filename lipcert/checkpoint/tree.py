@@ -78,7 +78,8 @@ class Tree(nn.Module):
     def _is_free(self, path: str) -> bool:
         owner, _, leaf = path.rpartition(".")
         module = self._walk(owner)
-        return module is not None and "" not in path.split(".") and not hasattr(module, leaf)
+        # The code that torch generates calls its module `self`, and weights by their paths.
+        return path != "self" and module is not None and "" not in path.split(".") and not hasattr(module, leaf)
 
     def _is_open(self, path: str) -> bool:
         return path != "" and path not in self._taken and self._walk(path) is not None

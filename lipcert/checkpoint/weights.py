@@ -38,7 +38,7 @@ def check_kind(tensors: Mapping[str, Tensor], source: str) -> None:
 
     source: what messages call the file. Raises UnsupportedError or ResourceError.
     """
-    wrong = [f"{name} {reason}" for name, tensor in tensors.items() if (reason := _reason(tensor))]
+    wrong = [f"{name} {reason}" for name, tensor in tensors.items() if (reason := not_dense(tensor))]
     if wrong:
         raise UnsupportedError(f"{source}: {_list(wrong)}", hint=_DENSE)
     for name, tensor in tensors.items():
@@ -47,7 +47,8 @@ def check_kind(tensors: Mapping[str, Tensor], source: str) -> None:
             memory.require(size, f"{name} in {source}")
 
 
-def _reason(tensor: Tensor) -> str:
+def not_dense(tensor: Tensor) -> str:
+    """Why a tensor is none that a network can have here; "" where it is one."""
     if tensor.is_meta:
         return "has a shape and no values (it was saved from the meta device)"
     if tensor.is_quantized:

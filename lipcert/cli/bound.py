@@ -77,14 +77,12 @@ def bound(
     if out is not None:
         require_free_bound(out, overwrite=force)
     model = read_model(request.path, request.arch, request.inputs, trust_pickle)
-    network = model.module if model.module is not None else model.program
-    assert network is not None  # a Model is one or the other
     try:
         with progress() as say:
             result = prove_bound(
-                network, model.example_inputs, norm=request.norm or None,
+                model, norm=request.norm or None,
                 domain=read_domain(request.domain, request.radius) if request.domain or request.radius else None,
-                source=request.source, output=request.output or model.output, seconds=seconds, seed=seed, progress=say,
+                source=request.source, output=request.output, seconds=seconds, seed=seed, progress=say,
             )  # fmt: skip
     except ViolationError as error:
         raise _written(error, request) from error

@@ -8,7 +8,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Prove": ("bound", "certify", "verify", "ops"),
     "Train and attack": ("train", "sweep", "attack"),
     "Report and decide": ("report", "compare", "gate"),
-    "Set up": ("init", "check", "doctor"),
+    "Set up": ("init", "inspect", "check", "doctor"),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import lipcert
-from lipcert.cli import attack, bound, check, compare, doctor, gate, init, ops, report, sweep, train, verify
+from lipcert.cli import attack, bound, check, compare, doctor, gate, init, inspect, ops, report, sweep, train, verify
 from lipcert.cli.command import Command, Loudness, Quiet, Verbose, loudness, set_loudness
 from lipcert.cli.group import Group
 from lipcert.cli.train_flags import RecipeCommand
@@ -26,6 +26,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "report": report.report,
     "compare": compare.compare,
     "ops": ops.ops,
+    "inspect": inspect.inspect,
     "gate": gate.gate,
     "init": init.init,
     "check": check.check,

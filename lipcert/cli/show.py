@@ -107,9 +107,11 @@ def _claim(result: "Bound") -> Text:
 
 
 def _beside(result: "Bound") -> Iterator[Text]:
-    """What is no proof, beside it."""
+    """What is held fixed in the claim; and what is no proof, beside it."""
     from lipcert.bounds.result import show
 
+    if fixed := ", ".join(result.certificate["fixed_sha256"]):
+        yield Text(f"held fixed      {fixed}, as in the example inputs: a mask that hides padding is the one of these")
     if result.paper is not None:
         paper = show(float(result.paper.bound), result.paper.log10)
         what = f"≈{paper}, token-rms from the one-hot ids, logit scale left out (arXiv 2507.13338)"

@@ -24,11 +24,9 @@ _BATCH = 128
 def bound(subject: Subject, seconds: float, say: Progress) -> Record:
     """Raises UnsupportedError where there is no finite bound, ViolationError where a measurement beats it."""
     model, entry = subject.model, subject.entry
-    network = model.module if model.module is not None else model.program
-    assert network is not None  # a Model is one or the other
     found = prove_bound(
-        network, model.example_inputs, norm=entry.norm, domain=subject.domain, source=entry.source, output=entry.output,
-        seconds=seconds, progress=say,
+        model, norm=entry.norm, domain=subject.domain, source=entry.source, output=entry.output, seconds=seconds,
+        progress=say,
     )  # fmt: skip
     return Record(subject.name, found.certificate["weights_sha256"], bound=found.to_json())
 

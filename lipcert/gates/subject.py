@@ -16,7 +16,7 @@ from lipcert.checkpoint.examples import Ids, Shape
 from lipcert.checkpoint.load import load
 from lipcert.checkpoint.model import Model
 from lipcert.errors import InputError, LipcertError
-from lipcert.graph.capture import capture, trace
+from lipcert.graph.capture import captured, trace
 from lipcert.graph.graph import Graph
 from lipcert.rules.domain import Box, Domain, Everywhere, Vocabulary
 from lipcert.workspace.gate import Gate
@@ -60,9 +60,7 @@ class Subject:
     def graph(self) -> Graph:
         """The network that a bound of this entry is about."""
         model, entry = self.model, self.entry
-        program = capture(model.module, model.example_inputs) if model.module is not None else model.program
-        assert program is not None  # a Model is one or the other
-        return trace(program, model.example_inputs, output=entry.output, source=entry.source)
+        return trace(captured(model), model.example_inputs, output=entry.output or model.output, source=entry.source)
 
     @cached_property
     def weights(self) -> dict[str, str]:

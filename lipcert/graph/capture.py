@@ -8,7 +8,9 @@ from torch import Tensor
 from torch.export import ExportedProgram
 from torch.fx import Node as FxNode
 
+from lipcert.checkpoint.model import Model
 from lipcert.errors import InputError, UnsupportedError
+from lipcert.graph import reasons
 from lipcert.graph.agree import require_same_graph, require_same_program
 from lipcert.graph.fuse import fuse
 from lipcert.graph.graph import Graph
@@ -26,6 +28,7 @@ from lipcert.graph.program import (
     user_inputs,
     weights,
 )
+from lipcert.graph.reasons import some
 from lipcert.graph.source import find_source, module_path, values_read
 from lipcert.rules.types import Node
 
@@ -39,7 +42,8 @@ def capture(module: torch.nn.Module, inputs: Inputs) -> ExportedProgram:
     training = [name or "the module itself" for name, part in module.named_modules() if part.training]
     if training:
         raise UnsupportedError(
-            f"train mode: {_some(training)}. Dropout and batch statistics have no Lipschitz bound.",
+            f"train mode: {some(training)}. Dropout and batch statistics have no Lipschitz bound."
+            + _besides(reasons.parts(module)),
             hint="Call model.eval() first.",
         )
     try:
@@ -47,11 +51,23 @@ def capture(module: torch.nn.Module, inputs: Inputs) -> ExportedProgram:
             program = torch.export.export(module, inputs)
             refuse_renormalised(program)
             require_same_program(module, program, inputs)
-    except UnsupportedError:
-        raise
     except Exception as error:  # torch.export raises many kinds, none of them documented as its contract
-        raise not_captured(inputs, error) from error
+        refusal = error if isinstance(error, UnsupportedError) else not_captured(inputs, error)
+        raise UnsupportedError(refusal.message + _besides(reasons.all_of(module, inputs)), hint=refusal.hint) from error
     return program
+
+
+def _besides(found: Mapping[str, list[str]]) -> str:
+    """More that speaks against a module, as lines of a message."""
+    return "\nIts parts cannot be bounded either:\n" + "\n".join(reasons.lines(found)) if found else ""
+
+
+def captured(model: Model) -> ExportedProgram:
+    """The program of a loaded model; its module is exported for its example inputs."""
+    if model.program is not None:
+        return model.program
+    assert model.module is not None  # a Model is one or the other
+    return capture(model.module, model.example_inputs)
 
 
 def trace(program: ExportedProgram, inputs: Inputs, *, output: str = "", source: str = "") -> Graph:
@@ -82,10 +98,6 @@ def operations(program: ExportedProgram, inputs: Inputs, *, source: str = "") ->
             if fx.target is not operator.getitem:
                 found.append((str(fx.target), str(fx.target) in LOWER))
     return found
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def lower(program: ExportedProgram, inputs: Inputs, output: str, source: str = "") -> Graph:
@@ -129,7 +141,7 @@ def _require_numbers(program: ExportedProgram, steps: list[FxNode]) -> None:
     ]
     if bad:
         raise InputError(
-            f"weights that hold NaN or infinity: {_some(bad)}.",
+            f"weights that hold NaN or infinity: {some(bad)}.",
             hint="No bound holds for them: train again, or look for what went wrong when they were saved.",
         )
 
@@ -138,7 +150,7 @@ def _require_entries(nodes: Mapping[str, Node]) -> None:
     empty = [node.path or node.name for node in nodes.values() if node.size == 0]
     if empty:
         raise UnsupportedError(
-            f"tensors without entries: {_some(empty)}.", hint="Check the input shape and the slices in the model."
+            f"tensors without entries: {some(empty)}.", hint="Check the input shape and the slices in the model."
         )
 
 
@@ -173,8 +185,7 @@ def _reason(state: Lowering, fx: FxNode, path: str) -> str | None:
 
 
 def _unsupported(problems: Mapping[str, list[str]]) -> UnsupportedError:
-    lines = [f"  {what}\n    at {_some(list(dict.fromkeys(paths)))}" for what, paths in problems.items()]
     return UnsupportedError(
-        "the network uses operations that lipcert cannot bound:\n" + "\n".join(lines),
+        "the network uses operations that lipcert cannot bound:\n" + "\n".join(reasons.lines(problems)),
         hint="`lipcert ops` lists what can be bounded.",
     )

@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+from torch.export import ExportedProgram
+
 from lipcert.checkpoint.load import Inputs, load
-from lipcert.graph.capture import capture, operations
+from lipcert.graph.capture import captured, operations
 from lipcert.graph.lowering.table import LOWER
 from lipcert.rules.pointwise import POINTWISE
 from lipcert.rules.table import RULES
@@ -54,9 +57,12 @@ def ops(
     if path is None:
         return Operations(rules, tuple(POINTWISE), exported)
     model = load(path, arch=arch, inputs=inputs, trust_pickle=trust_pickle)
-    program = capture(model.module, model.example_inputs) if model.module is not None else model.program
-    assert program is not None  # a Model is one or the other
-    found = operations(program, model.example_inputs, source=source)
+    program = captured(model)
+    return Operations(rules, tuple(POINTWISE), exported, used(program, model.example_inputs, source))
+
+
+def used(program: ExportedProgram, inputs: tuple[Tensor, ...], source: str = "") -> tuple[Used, ...]:
+    """What a program uses from the source on, in its order."""
+    found = operations(program, inputs, source=source)
     lowered = dict(found)  # by its name alone, so all of one name are
-    used = tuple(Used(name, times, lowered[name]) for name, times in Counter(name for name, _ in found).items())
-    return Operations(rules, tuple(POINTWISE), exported, used)
+    return tuple(Used(name, times, lowered[name]) for name, times in Counter(name for name, _ in found).items())

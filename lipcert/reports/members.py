@@ -5,12 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
-from torch.export import ExportedProgram
 
 from lipcert.bounds.engine import bound
 from lipcert.certificate.document import hashes
 from lipcert.checkpoint.load import load
-from lipcert.checkpoint.model import Model
 from lipcert.errors import InputError, LipcertError, UsageError
 from lipcert.reports.record import Record, read_record, same_weights
 
@@ -36,15 +34,8 @@ def _record(member: Member, seconds: float) -> Record:
         return read_record(path)
     if not path.exists():
         raise InputError(f"{path}: no such run folder or checkpoint", hint="Check the path.")
-    model = load(path)
-    result = bound(_network(model), model.example_inputs, seconds=seconds)
+    result = bound(path, seconds=seconds)
     return Record(path.stem, result.certificate["weights_sha256"], bound=result.to_json() | {"path": str(path)})
-
-
-def _network(model: Model) -> nn.Module | ExportedProgram:
-    network = model.module if model.module is not None else model.program
-    assert network is not None  # a Model is one or the other
-    return network
 
 
 def _told_apart(records: Sequence[Record], members: Sequence[Member]) -> list[Record]:
@@ -90,7 +81,7 @@ def _look(record: Record, path: Path) -> str:
     if not path.exists():
         return f"{_near(path)} is not there any more, {unseen}."
     try:
-        network = _network(load(path))
+        network = load(path).network
     except LipcertError:
         return f"{_near(path)} cannot be read by itself, {unseen}."
     state = network.state_dict() if isinstance(network, nn.Module) else network.state_dict

@@ -107,3 +107,11 @@ def test_what_is_left_out_of_a_network_is_told(
     out, err = capsys.readouterr()
     assert json.loads(out)["claim"]["output"] == "last_hidden_state"
     assert "left out, as the network has no place for them: classifier.bias, classifier.weight" in err
+
+
+def test_a_claim_with_a_mask_says_what_is_held_fixed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, told in (("BertForSequenceClassification", True), ("GPT2LMHeadModel", False)):
+        assert run(monkeypatch, "bound", saved(name), *IDS, "--seconds", "0.1") == ExitCode.OK
+        assert ("held fixed      ids" in capsys.readouterr().out) is told

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from lipcert import architectures
 from lipcert.checkpoint import lipcert as checkpoint
 from tests.docs.pages import ROOT
+from tests.soundness.tiny_transformers import tiny
+from tests.unit.onnx_files import export
 
 GPT = {"vocabulary": 12, "context": 8, "width": 8, "layers": 1, "heads": 2}
 
@@ -67,6 +69,7 @@ def prepare(folder: Path) -> None:
     (folder / "lipcert.toml").write_text(text, encoding="utf-8")
     torch.manual_seed(0)
     _images(folder)
+    _others(folder)
     _digits(folder)
     _texts(folder)
     _patches(folder)
@@ -83,6 +86,14 @@ def _images(folder: Path) -> None:
     draw = np.random.default_rng(0)
     x, y = draw.integers(0, 256, (64, 28, 28), dtype=np.uint8), draw.integers(0, 10, 64)
     np.savez(folder / "mnist.npz", x_train=x, y_train=y, x_test=x[:16], y_test=y[:16])
+
+
+def _others(folder: Path) -> None:
+    """Written by the libraries that own the formats: net.onnx, and the folder gpt2."""
+    space: dict[str, Any] = {}
+    exec(NETWORKS, space)
+    export(space["mnist"]().eval(), (1, 1, 28, 28), folder / "net.onnx")
+    tiny("GPT2LMHeadModel").save_pretrained(folder / "gpt2")
 
 
 def _digits(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """`lipcert.bound` from Python: what it returns, and what it refuses."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -83,3 +84,31 @@ def test_an_unknown_norm_is_refused() -> None:
 def test_train_mode_is_refused() -> None:
     with pytest.raises(lipcert.UnsupportedError, match="train mode"):
         lipcert.bound(net().train(), torch.zeros(1, 4))
+
+
+def test_a_path_is_read_as_load_reads_it_and_a_loaded_model_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(net().state_dict(), "weights.pt")
+    Path("built.py").write_text(
+        "from torch import nn\ndef net():\n    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))\n"
+    )
+    given = {"arch": "built.py:net", "inputs": [(4,)]}
+    loaded = lipcert.load("weights.pt", **given)  # type: ignore[arg-type]
+    found = [
+        lipcert.bound("weights.pt", seconds=5.0, **given),  # type: ignore[arg-type]
+        lipcert.bound(tmp_path / "weights.pt", torch.ones(1, 4), seconds=5.0, **given),  # type: ignore[arg-type]
+        lipcert.bound(loaded, seconds=5.0),
+        lipcert.bound(net(), torch.zeros(1, 4), seconds=5.0),
+    ]
+    assert all(math.isclose(each.upper, found[-1].upper, rel_tol=1e-9) for each in found)
+    with pytest.raises(lipcert.UsageError, match="--input"):
+        lipcert.bound("weights.pt", arch="built.py:net")
+
+
+def test_a_module_needs_inputs_and_takes_nothing_that_is_for_files() -> None:
+    with pytest.raises(lipcert.UsageError, match="not known"):
+        lipcert.bound(net())
+    with pytest.raises(lipcert.UsageError, match="no path"):
+        lipcert.bound(net(), torch.zeros(1, 4), inputs=[(4,)])

@@ -199,6 +199,7 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "above its folder": (lambda index: _moved(index, "../secret.safetensors"), "outside its folder"),
     "anywhere": (lambda index: _moved(index, "/etc/passwd"), "outside its folder"),
     "no file": (lambda index: _moved(index, ".."), "outside its folder|missing"),
+    "a name too long": (lambda index: _moved(index, "x" * 5000), "1 of the 1 shards"),
     "a missing shard": (lambda index: _moved(index, "model-00003-of-00003.safetensors"), "1 of the 1 shards"),
     "a tensor too many": (
         lambda index: {"weight_map": index["weight_map"] | {"more": "model-00001-of-00002.safetensors"}},

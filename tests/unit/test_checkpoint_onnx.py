@@ -71,6 +71,17 @@ def test_any_name_of_a_weight_is_kept_and_can_be_read_back(name: str) -> None:
     assert all(each.isalnum() or each in "%./:_-" for each in held)
 
 
+@pytest.mark.parametrize("name", ["self", "torch", "inputs_0", "matmul", "self.self"])
+def test_a_weight_may_have_a_name_of_generated_code(name: str, tmp_path: Path) -> None:
+    path = rewritten(write(tmp_path / "net", LINEAR, W=W), lambda model: _with_weight(model, name))
+    assert bounded(path).upper == pytest.approx(float(np.linalg.norm(W, 2)), rel=1e-4)
+
+
+def _with_weight(model: onnx.ModelProto, name: str) -> None:
+    model.graph.initializer[0].name = name
+    model.graph.node[0].input[1] = name
+
+
 def test_names_that_are_paths_of_each_other_are_all_kept() -> None:
     tree = Tree()
     names = ["a", "a.b", "a.b.c", "b.c", "b"]
@@ -308,6 +319,11 @@ REFUSED: dict[str, tuple[str, type[LipcertError], str]] = {
         "{ y, i = MaxPool<kernel_shape=[2, 2], strides=[2, 2]>(x) }",
         UnsupportedError,
         "MaxPool: its output i has no rule",
+    ),
+    "ids as floats": (
+        "g (float[1,4] x) => (float y) { i = Cast<to=7>(x) y = Gather(W, i) }",
+        UnsupportedError,
+        "cannot be compared with onnxruntime on random inputs",
     ),
     "other shapes": (
         "g (float[1,5] x) => (float y) { y = MatMul(x, W) }",

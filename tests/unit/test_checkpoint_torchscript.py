@@ -138,6 +138,19 @@ class Counts(nn.Module):
         return x * torch.nonzero(x > 0.5).shape[0]
 
 
+class Lists(nn.Module):
+    """Jumps where no random input gets."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        entries: list[float] = x.flatten().tolist()
+        return x * (100 if entries[0] > 1000 else 1)
+
+
+class Prints(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (100 if "nan" in str(x) else 1)
+
+
 class Remembers(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -161,6 +174,8 @@ class Several(nn.Module):
 REFUSED: dict[str, tuple[Callable[[], nn.Module], type[LipcertError], str]] = {
     "control flow that depends on data": (Decides, UnsupportedError, "Control flow that depends on data"),
     "a size that depends on data": (Counts, UnsupportedError, "looks at values"),
+    "a list of values": (Lists, UnsupportedError, "reads values while it runs .prim::tolist"),
+    "values as text": (Prints, UnsupportedError, "reads values while it runs .aten::str"),
     "state that changes": (Remembers, UnsupportedError, "not what TorchScript computes|changes its own state"),
     "randomness": (Random, UnsupportedError, "not what TorchScript computes"),
     "a number beside tensors": (Several, UnsupportedError, "among its tensors"),

@@ -321,6 +321,26 @@ def test_nothing_is_fetched_and_nothing_printed(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_config_that_would_fetch_another_network_is_refused_without_a_connection(
+    bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def refuse(*given: object, **_: object) -> None:
+        tried.append(given)
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    edit(bert, model_type="dpt", architectures=["DPTModel"], backbone="some/repository")
+    assert "nothing is downloaded" in refusal(bert, UnsupportedError)
+    inside = {"model_type": "rt_detr", "backbone": "some/repository"}
+    edit(bert, model_type="vision-text-dual-encoder", backbone=None, vision_config=inside, text_config={})
+    with pytest.raises(LipcertError):
+        load(bert)
+    assert not tried
+
+
 def test_a_missing_package_is_named_with_the_command_that_installs_it(
     bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +351,14 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
 def test_more_than_there_is_memory_is_refused(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = (bert / "model.safetensors").stat().st_size
     monkeypatch.setattr(memory, "physical", lambda: size // 2)
+    assert "GiB" in refusal(bert, ResourceError)
+
+
+def test_a_config_of_a_network_larger_than_memory_is_refused_before_it_is_made(
+    bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(bert, num_hidden_layers=50, intermediate_size=20_000)
+    monkeypatch.setattr(memory, "physical", lambda: 2**26)
     assert "GiB" in refusal(bert, ResourceError)
 
 

@@ -4,6 +4,7 @@ transformers knows which of the names in older files became which of its own; wh
 value by value with the files.
 """
 
+import copy
 import re
 from collections.abc import Mapping
 from functools import reduce
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from lipcert.checkpoint import memory, weights
 from lipcert.checkpoint.hashing import tensor_sha256
 from lipcert.checkpoint.names import Mismatch
-from lipcert.errors import InputError
+from lipcert.errors import InputError, ResourceError
 
 _REMADE = re.compile(r"(^|\.)(position_ids|token_type_ids|rotary_emb\.inv_freq|attn\.(masked_)?bias)$")
 """What older versions saved, and the network makes itself: counts, causal masks, the angles of rotary positions."""
@@ -33,12 +34,16 @@ def filled(kind: Any, config: Any, tensors: Mapping[str, Tensor], source: Path) 
     weights.check_kind(tensors, str(source))
     weights.check_values(tensors, str(source))
     dtype = reduce(torch.promote_types, {t.dtype for t in tensors.values() if t.is_floating_point()}, torch.float32)
-    memory.require(sum(t.numel() for t in tensors.values()) * dtype.itemsize, f"the network in {source}")
     try:
+        with torch.device("meta"):
+            empty: nn.Module = kind(copy.deepcopy(config))
+        memory.require(sum(t.numel() for t in empty.parameters()) * dtype.itemsize, f"the network in {source}")
         network, told = kind.from_pretrained(
             None, config=config, state_dict=dict(tensors), dtype=dtype, attn_implementation="eager",
             output_loading_info=True, ignore_mismatched_sizes=True,
         )  # fmt: skip
+    except ResourceError:
+        raise
     except Exception as error:  # it raises many kinds, none of them documented as its contract
         reason = " ".join(str(error).split())[:300]
         raise InputError(

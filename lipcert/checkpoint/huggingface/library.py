@@ -26,15 +26,20 @@ _ARCH = "Or write what builds the network as a function: --arch net.py:net."
 
 @contextmanager
 def library(source: Path) -> Iterator[Any]:
-    """transformers, silent meanwhile: whatever is wrong is raised. Raises UsageError where it is not installed."""
+    """transformers, silent and offline meanwhile: whatever is wrong is raised.
+
+    Raises UsageError where it is not installed.
+    """
     try:
         import transformers
+        from huggingface_hub import constants
     except ModuleNotFoundError as error:
         raise UsageError(
             f"{source} needs the package transformers, which is not installed", hint="pip install 'lipcert[hf]'"
         ) from error
     log: Any = transformers.logging
     level, bar = log.get_verbosity(), log.is_progress_bar_enabled()
+    offline, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
     log.set_verbosity(logging.CRITICAL)
     log.disable_progress_bar()
     try:
@@ -42,6 +47,7 @@ def library(source: Path) -> Iterator[Any]:
             warnings.simplefilter("ignore")
             yield transformers
     finally:
+        constants.HF_HUB_OFFLINE = offline
         log.set_verbosity(level)
         if bar:
             log.enable_progress_bar()
@@ -78,6 +84,8 @@ def _reasons(told: dict[str, Any]) -> list[str]:
     found = []
     if "auto_map" in told:
         found.append("auto_map: its code comes with it, and code from a checkpoint is never run")
+    if told.get("backbone"):
+        found.append(f"backbone: {told['backbone']!r} is a network that lies elsewhere, and nothing is downloaded")
     if quantised:
         method = quantised.get("quant_method", "unknown") if isinstance(quantised, dict) else quantised
         found.append(f"quantization_config: its weights are quantised ({method}), and floating point is needed")

@@ -31,6 +31,20 @@ _WHY: Mapping[str, str] = {
 
 def read(path: Path) -> "ModelProto":
     """The model, its weights in the file or beside it. Raises InputError, UnsupportedError, ResourceError."""
+    model = parsed(path)
+    _require_version(model, path)
+    if not len(model.graph.node):
+        raise InputError(f"{path} is an ONNX file with an empty graph", hint=AGAIN)
+    model = _inlined(model, path)
+    _require_operations(model, path)
+    for tensor in _tensors(model.graph):
+        require_beside(tensor, path)
+    _check(model, path)
+    return model
+
+
+def parsed(path: Path) -> "ModelProto":
+    """The model as the file has it, without the data beside it. Raises UsageError, InputError, ResourceError."""
     require_onnx(path)
     import onnx
 
@@ -39,14 +53,6 @@ def read(path: Path) -> "ModelProto":
         model: ModelProto = onnx.load_model(str(path), format="protobuf", load_external_data=False)
     except Exception as error:  # protobuf's errors have no common class
         raise _damaged(path, error) from error
-    _require_version(model, path)
-    if not len(model.graph.node):
-        raise InputError(f"{path} is an ONNX file with an empty graph", hint=AGAIN)
-    model = _inlined(model, path)
-    _require_operations(model, path)
-    for tensor in _tensors(model.graph):
-        _require_beside(tensor, path)
-    _check(model, path)
     return model
 
 
@@ -111,8 +117,13 @@ def _require_operations(model: "ModelProto", path: Path) -> None:
         raise refusal(path, found)
 
 
+def foreign(node: "NodeProto") -> bool:
+    """Whether it is no operation of ONNX's own."""
+    return node.domain not in _STANDARD
+
+
 def _reason(node: "NodeProto") -> str:
-    if node.domain not in _STANDARD:
+    if foreign(node):
         return f"{node.domain}::{node.op_type}: only ONNX's own operations are understood"
     if node.op_type in OPS or node.op_type == "Constant":
         return ""
@@ -140,7 +151,7 @@ def _tensors(graph: "GraphProto") -> Iterator["TensorProto"]:
                 yield attribute.t
 
 
-def _require_beside(tensor: "TensorProto", path: Path) -> None:
+def require_beside(tensor: "TensorProto", path: Path) -> None:
     """External data lie in the folder of the file: nothing else of the machine is read."""
     if tensor.data_location != tensor.EXTERNAL:
         return

@@ -6,6 +6,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
+from lipcert.checkpoint import memory
 from lipcert.checkpoint.onnx.ops.call import Call, Inputs
 from lipcert.errors import UnsupportedError
 
@@ -21,6 +22,7 @@ def resize(call: Call, inputs: Inputs) -> Tensor:
         if before != after or factor != 1:
             if mode != "nearest":
                 raise UnsupportedError(f"mode {mode!r}")
+            memory.require(x.numel() // before * after * x.itemsize, f"axis {axis} of {after:,} entries")
             taken = [_nearest(call, place, (before, after, factor)) for place in range(after)]
             x = torch.index_select(x, axis, torch.tensor(taken))
     return x

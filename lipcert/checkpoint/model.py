@@ -7,6 +7,8 @@ from pathlib import Path
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from lipcert.checkpoint.lipcert import recipe_of, recipe_sha256
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -44,3 +46,9 @@ class Model:
     def __post_init__(self) -> None:
         if (self.module is None) == (self.program is None):
             raise ValueError("a Model is either a module or an exported program")
+
+    @property
+    def network_sha256(self) -> str | None:
+        """Of what makes a network of the weights; None where the file does not say that in a recipe."""
+        recipe = recipe_of(self.metadata, "the checkpoint")
+        return None if recipe is None else recipe_sha256(recipe)

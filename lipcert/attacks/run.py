@@ -26,6 +26,7 @@ from lipcert.bounds.certify import Certified
 from lipcert.bounds.certify import certify as certify_examples
 from lipcert.certificate.document import hashes
 from lipcert.checkpoint.examples import Ids, Shape
+from lipcert.checkpoint.model import Model
 from lipcert.errors import UnsupportedError, UsageError
 from lipcert.rules.domain import Domain
 from lipcert.shard.map import map_items
@@ -145,10 +146,9 @@ def _shards(
 def _kept(threat: Threat, session: Session, seed: int, batch: int) -> Resumable:
     """The folder `parts`, with all that a result depends on."""
     assert threat.out is not None
-    assert session.model.module is not None
     plan, setup = threat.plan, threat.setup
     header = {
-        "weights": hashes(session.model.module.state_dict()), "data": session.dataset.sha256, "limit": setup.limit,
+        **_identity(session.model), "data": session.dataset.sha256, "limit": setup.limit,
         "source": session.target.place or "input", "output": setup.output, "seed": seed, "batch": batch,
         "norm": plan.norm.name, "eps": [str(eps) for eps in plan.eps], "attacks": list(plan.attacks),
         "effort": vars(plan.effort), "range": [plan.low, plan.high], "positions": threat.positions,
@@ -212,10 +212,9 @@ def _document(
     threat: Threat, session: Session, seed: int, found: AttackResult | None, certificate: Certified | None,
     seconds: float, right: Tensor,
 ) -> dict[str, Any]:  # fmt: skip
-    assert session.model.module is not None
     data = session.dataset
     return {
-        "model": {"path": threat.setup.path, "weights_sha256": hashes(session.model.module.state_dict())},
+        "model": {"path": threat.setup.path, **_identity(session.model)},
         "data": {"name": data.name, "sha256": data.sha256, "examples": len(session.y)},
         "suite": threat.suite,
         "threat": tried(threat),
@@ -228,6 +227,13 @@ def _document(
         "counters": _counters(found),
         "flags": [{"name": flag.name, "sentence": flag.sentence} for flag in (found.flags if found else ())],
     } | ({"command": threat.command} if threat.command else {})
+
+
+def _identity(model: Model) -> dict[str, Any]:
+    """What tells a network from every other, as far as the checkpoint says it."""
+    assert model.module is not None  # as `open_session` requires
+    told, network = {"weights_sha256": hashes(model.module.state_dict())}, model.network_sha256
+    return told if network is None else told | {"network_sha256": network}
 
 
 def tried(threat: Threat) -> dict[str, Any]:

@@ -6,6 +6,8 @@ The metadata entry "lipcert.recipe" is JSON:
 "input_dtype": "int64" says that the input is token ids; without it, it is "float32".
 """
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,10 +57,24 @@ def recipe_of(metadata: Mapping[str, str], source: str) -> Recipe | None:
         raise InputError(f"{source} has a recipe that cannot be used: {architectures.explain(error)}") from error
 
 
+def recipe_sha256(recipe: Recipe) -> str:
+    """Two recipes may make different functions of the same weights, by another activation or scale: this tells."""
+    return hashlib.sha256(json.dumps(recipe.model_dump(), sort_keys=True).encode()).hexdigest()
+
+
 def build(recipe: Recipe) -> nn.Module:
     """The network without its values, on the meta device, so that a false recipe costs no memory."""
     with torch.device("meta"):
         return architectures.build(recipe.architecture, recipe.arguments)
+
+
+def recipe_for(
+    architecture: str, arguments: Mapping[str, Any], input_shape: tuple[int, ...], input_dtype: InputType = "float32"
+) -> Recipe:
+    """As `save` takes them."""
+    return Recipe(
+        architecture=architecture, arguments=dict(arguments), input_shape=list(input_shape), input_dtype=input_dtype
+    )
 
 
 def save(
@@ -80,9 +96,7 @@ def save(
     """
     from safetensors.torch import save as to_bytes
 
-    recipe = Recipe(
-        architecture=architecture, arguments=dict(arguments), input_shape=list(input_shape), input_dtype=input_dtype
-    )
+    recipe = recipe_for(architecture, arguments, input_shape, input_dtype)
     _check_rebuilds(module, recipe)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     content = to_bytes(tensors, {**about, METADATA_KEY: recipe.model_dump_json()})

@@ -7,6 +7,11 @@ from pathlib import Path
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from lipcert.checkpoint.lipcert import recipe_of, recipe_sha256
+from lipcert.checkpoint.sniff import Format
+
+_WHOLE = frozenset({Format.ONNX, Format.HUGGINGFACE, Format.EXPORT, Format.EXPORT_LEGACY, Format.TORCHSCRIPT})
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -55,3 +60,12 @@ class Model:
         network = self.module if self.module is not None else self.program
         assert network is not None
         return network
+
+    @property
+    def network_sha256(self) -> str | None:
+        """Of what makes a network of the weights: the recipe, or all of a file that holds the network itself; else None."""
+        recipe = recipe_of(self.metadata, "the checkpoint")
+        if recipe is not None:
+            return recipe_sha256(recipe)
+        told = self.provenance
+        return told.sha256 if told is not None and told.arch is None and told.format in _WHOLE else None

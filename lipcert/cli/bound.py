@@ -90,6 +90,7 @@ def bound(
         write_json(certificate, result.certificate, overwrite=force)
     if out is not None:
         told = {"path": str(request.path), "command": command_line()}
+        told |= {"network_sha256": model.network_sha256} if model.network_sha256 is not None else {}
         certificate = write_bound(out, result.to_json() | told, result.certificate, overwrite=force)
     show_bound(result, request.path, certificate, as_json=as_json)
 

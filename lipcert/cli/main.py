@@ -1,5 +1,6 @@
 """The `lipcert` command: its table of subcommands, and how a refusal becomes a message and an exit code."""
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable
@@ -76,6 +77,8 @@ def main() -> int:
     except LipcertError as refusal:
         _complain(refusal.message, refusal.hint)
         return refusal.exit_code
+    except OSError as error:
+        return _disk_full(error) if error.errno == errno.ENOSPC else _crashed(error)
     except Exception as error:  # noqa: BLE001 - the last handler: whatever comes, say what happened
         return _out_of_memory(error) if _is_out_of_memory(error) else _crashed(error)
     return ExitCode.OK
@@ -98,6 +101,11 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _out_of_memory(error: Exception) -> int:
     _complain(f"out of memory: {error}".rstrip(": "), "Free memory, or run it on a machine that has more.")
     return ExitCode.RESOURCE
+
+
+def _disk_full(error: OSError) -> int:
+    _complain(f"what was found cannot be written: {error.strerror}", "Free room on the disk, and run it again.")
+    return ExitCode.OUTPUT
 
 
 def _crashed(error: Exception) -> int:

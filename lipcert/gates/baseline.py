@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
+from lipcert.errors import InputError
 from lipcert.reports.quantities import Reading, Standing
 from lipcert.store.atomic import write_json
 from lipcert.store.schema import SCHEMA_VERSION, read_json
@@ -37,6 +38,11 @@ def read_baseline(path: Path) -> dict[Key, Entry]:
     found = {}
     for rule in read_json(path, "baseline")["rules"]:
         standing = cast(Standing, rule["standing"])
+        if _key(rule) in found:
+            raise InputError(
+                f"{path} has {rule['quantity']} of {rule['model']} twice.",
+                hint="Leave the right one, or write all anew: lipcert gate --update-baseline",
+            )
         found[_key(rule)] = Entry(Decimal(rule["value"]), standing, rule["claim"], rule["weights_sha256"])
     return found
 

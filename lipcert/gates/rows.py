@@ -1,11 +1,13 @@
 """A stored table of examples: it is about these examples and this network, and the JSON beside it says what it does."""
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 
 import torch
 from torch import Tensor
 
+from lipcert.attacks.loss import margin
 from lipcert.attacks.run import logits
 from lipcert.attacks.session import Session
 from lipcert.errors import InputError, ViolationError
@@ -26,7 +28,9 @@ def require_rows(run: Examples, session: Session, kind: RunKind, again: str) -> 
     if [row["example"] for row in rows] != list(range(len(labels))) or [row["label"] for row in rows] != labels:
         raise InputError(f"{kind}.csv has not the examples of the data, or other labels.", hint=again)
     wrong = [row["example"] for row in rows if row["right"] is not (row["label"] == row["prediction"])]
-    wrong += _unlike(logits(session), torch.tensor([row["prediction"] for row in rows]))
+    outputs = logits(session)
+    wrong += _unlike(outputs, torch.tensor([row["prediction"] for row in rows]))
+    wrong += _beside(outputs, session.y, torch.tensor([_number(row["margin"]) for row in rows]))
     wrong += [row["example"] for row in rows if _certified(row) and not (row["right"] and _above_zero(row["margin"]))]
     if wrong:
         raise InputError(f"{kind}.csv: example {wrong[0]} is not what the network makes of it.", hint=again)
@@ -42,12 +46,24 @@ def _unlike(outputs: Tensor, stored: Tensor) -> list[int]:
     return [int(number) for number in (~(known & near)).nonzero()[:, 0]]
 
 
+def _beside(outputs: Tensor, labels: Tensor, stored: Tensor) -> list[int]:
+    """The examples whose stored margin is not the network's, rounding apart: another function of the same weights may
+    leave all classes as they are.
+    """
+    away = (margin(outputs, labels) - stored).abs()
+    return [int(number) for number in (~(away <= _ROUNDING * outputs.abs().amax(-1))).nonzero()[:, 0]]
+
+
+def _number(value: Value) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
 def _certified(row: Mapping[str, Value]) -> bool:
     return row["certified_radius"] is not None and row["certified_radius"] != 0
 
 
-def _above_zero(margin: Value) -> bool:
-    return isinstance(margin, float) and margin > 0
+def _above_zero(value: Value) -> bool:
+    return isinstance(value, float) and value > 0
 
 
 def _require_sandwich(run: Examples, kind: RunKind) -> None:

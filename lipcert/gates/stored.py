@@ -10,9 +10,8 @@ from lipcert.certificate.check import check
 from lipcert.errors import InputError, RejectedError, ViolationError
 from lipcert.gates.rows import require_rows
 from lipcert.gates.subject import Subject
-from lipcert.reports.record import Examples, Record, Training
+from lipcert.reports.record import Document, Examples, Record, Training, certificate_of
 from lipcert.store.run import BOUND, CERTIFICATE, RunKind
-from lipcert.store.schema import read_json
 from lipcert.workspace.gate import Gate
 
 # Exponents in a file may be as large as they like; as decimals they cost nothing.
@@ -30,8 +29,9 @@ def bound(subject: Subject, record: Record, rule: Gate) -> Record:
     result, again = record.bound, subject.again(rule)
     if result is None:
         raise InputError(f"{record.folder} holds no {BOUND}.", hint=again)
-    certificate = read_json(record.folder / CERTIFICATE, "certificate")
-    _require_agreement(result, certificate, again)
+    if result["status"] != "proved" or result["upper"] is None:
+        raise InputError(f"{BOUND} proves nothing: its status is {result['status']}.", hint=again)
+    certificate = certificate_of(record, again)
     _require_claim(subject, certificate["claim"], again)
     try:
         check(certificate, subject.graph, subject.entry.output)
@@ -39,14 +39,6 @@ def bound(subject: Subject, record: Record, rule: Gate) -> Record:
         raise RejectedError(f"{record.folder / CERTIFICATE}: {error.message}", hint=again) from error
     _require_below(result)
     return Record(record.name, certificate["weights_sha256"], record.folder, result)
-
-
-def _require_agreement(result: Mapping[str, Any], certificate: Mapping[str, Any], again: str) -> None:
-    if result["status"] != "proved" or result["upper"] is None:
-        raise InputError(f"{BOUND} proves nothing: its status is {result['status']}.", hint=again)
-    for key in ("claim", "upper", "weights_sha256"):
-        if result[key] != certificate[key]:
-            raise InputError(f"{BOUND} and {CERTIFICATE} beside it differ in {key}.", hint=again)
 
 
 def _require_claim(subject: Subject, claim: Mapping[str, Any], again: str) -> None:
@@ -74,10 +66,8 @@ def _require_below(result: Mapping[str, Any]) -> None:
 def clean(subject: Subject, record: Record, rule: Gate) -> Record:
     """The stored run that says which examples are right, whatever was attacked in it."""
     kind: RunKind = "certify" if list(record.examples) == ["certify"] else "attack"
-    if not record.examples and record.training is not None and not subject.entry.data:
-        return Record(record.name, subject.weights, record.folder, training=trained(subject, record, rule))
-    run = _run(subject, record, rule, kind)
     session = subject.examples(rule)
+    run = _run(subject, record, rule, kind)
     _require_same(subject, run, session, rule)
     require_rows(run, session, kind, subject.again(rule))
     return Record(record.name, subject.weights, record.folder, examples={kind: run})
@@ -104,11 +94,10 @@ def trained(subject: Subject, record: Record, rule: Gate) -> Training:
             f"the rule asks for {rule.examples} examples; {record.folder}/train.json is about data of its own.",
             hint="Take examples out of the rule, or compute it: lipcert gate --fresh",
         )
-    if run.document["model"]["weights_sha256"] != subject.weights:
-        raise InputError(
-            f"{record.folder}/train.json is about other weights than {subject.entry.path}.",
-            hint=f"Train it again: {run.document['command']}",
-        )
+    name, again = f"{record.folder}/train.json", f"Train it again: {run.document['command']}"
+    _require_weights(subject, run.document, name, again)
+    if run.document["model"].get("network_sha256") != subject.model.network_sha256:
+        raise _remade(subject, name, again)
     if data not in ("", run.document["data"]["name"]):
         seen = run.document["data"]["name"]
         raise InputError(
@@ -125,11 +114,12 @@ def _run(subject: Subject, record: Record, rule: Gate, kind: RunKind) -> Example
 
 
 def _require_same(subject: Subject, run: Examples, session: Session, rule: Gate) -> None:
-    """The weights, and the examples."""
+    """The network, and the examples."""
     found, again = run.document, subject.again(rule)
     name = f"{subject.entry.results}/{found['kind']}.json"
-    if found["model"]["weights_sha256"] != subject.weights:
-        raise InputError(f"{name} is about other weights than {subject.entry.path}.", hint=again)
+    _require_weights(subject, found, name, again)
+    if found["model"].get("network_sha256", subject.model.network_sha256) != subject.model.network_sha256:
+        raise _remade(subject, name, again)
     if found["data"]["sha256"] != session.dataset.sha256:
         raise InputError(f"{name} is about other data than {subject.entry.data} holds now.", hint=again)
     if found["data"]["examples"] != len(session.y):
@@ -137,6 +127,15 @@ def _require_same(subject: Subject, run: Examples, session: Session, rule: Gate)
             f"{name} is about {found['data']['examples']} examples; the rule asks for {len(session.y)}.",
             hint=f"{again}\nOr add examples = {found['data']['examples']} to the rule.",
         )
+
+
+def _require_weights(subject: Subject, found: Document, name: str, again: str) -> None:
+    if found["model"]["weights_sha256"] != subject.weights:
+        raise InputError(f"{name} is about other weights than {subject.entry.path}.", hint=again)
+
+
+def _remade(subject: Subject, name: str, again: str) -> InputError:
+    return InputError(f"{name} is about another network of these weights than {subject.entry.path} holds.", hint=again)
 
 
 def _require_threat(run: Examples, threat: Threat, session: Session, kind: RunKind, again: str) -> None:

@@ -10,7 +10,8 @@ from lipcert.bounds.engine import bound
 from lipcert.certificate.document import hashes
 from lipcert.checkpoint.load import load
 from lipcert.errors import InputError, LipcertError, UsageError
-from lipcert.reports.record import Record, read_record, same_weights
+from lipcert.reports.record import Record, certificate_of, read_record, same_weights
+from lipcert.reports.stored import PROVED
 
 Member = Path | str | Record
 
@@ -34,8 +35,10 @@ def _record(member: Member, seconds: float) -> Record:
         return read_record(path)
     if not path.exists():
         raise InputError(f"{path}: no such run folder or checkpoint", hint="Check the path.")
-    result = bound(path, seconds=seconds)
-    return Record(path.stem, result.certificate["weights_sha256"], bound=result.to_json() | {"path": str(path)})
+    model = load(path)
+    result = bound(model, seconds=seconds)
+    found = result.to_json() | {"path": str(path)}
+    return Record(path.stem, result.certificate["weights_sha256"], bound=found, network=model.network_sha256 or "")
 
 
 def _told_apart(records: Sequence[Record], members: Sequence[Member]) -> list[Record]:
@@ -60,8 +63,10 @@ def _longer(name: str, member: Member) -> str:
 def look(record: Record) -> str:
     """Whether the checkpoints that the results name still hold these weights, in a sentence.
 
-    Raises InputError where one does not.
+    Raises InputError where one does not, or where a stored bound is not that of the certificate beside it.
     """
+    if record.folder is not None and record.bound is not None and record.bound["status"] == PROVED:
+        certificate_of(record, f"Make both again: lipcert bound CHECKPOINT --out {record.folder} --force")
     return " ".join(_look(record, path) for path in dict.fromkeys(_checkpoints(record)))
 
 
@@ -81,16 +86,23 @@ def _look(record: Record, path: Path) -> str:
     if not path.exists():
         return f"{_near(path)} is not there any more, {unseen}."
     try:
-        network = load(path).network
+        model = load(path)
     except LipcertError:
         return f"{_near(path)} cannot be read by itself, {unseen}."
+    network = model.network
     state = network.state_dict() if isinstance(network, nn.Module) else network.state_dict
+    if record.network and record.network != model.network_sha256:
+        raise InputError(
+            f"{_near(path)} makes another network of these weights than that of {record.folder}",
+            hint="Make the results again with --force, or restore the checkpoint.",
+        )
     if not same_weights(record.weights, hashes(state)):
         raise InputError(
             f"the weights of {_near(path)} changed since its results were stored in {record.folder}",
             hint="Make the results again with --force, or restore the checkpoint.",
         )
-    return f"{_near(path)} still holds exactly these weights."
+    recipe = ", and makes the same network of them" if record.network else ""
+    return f"{_near(path)} still holds exactly these weights{recipe}."
 
 
 def _near(path: Path) -> Path:

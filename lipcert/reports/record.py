@@ -1,12 +1,13 @@
 """All that is stored of one network: what `lipcert bound`, `attack`, `certify` and `train` left in a folder."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lipcert.errors import InputError
-from lipcert.store.run import BOUND, TRAIN, RunKind, TrainTable, read_run, read_training
+from lipcert.store.run import BOUND, CERTIFICATE, TRAIN, RunKind, TrainTable, read_run, read_training
 from lipcert.store.schema import read_json
 from lipcert.store.table import Value
 
@@ -35,6 +36,7 @@ class Record:
     """name: how readers tell it from others. weights: name → hash; whatever is stored agrees where names are shared.
 
     bound: the JSON of kind `result`. None, and no kind among `examples`, where nothing of it is stored.
+    network: SHA-256 of the recipe that makes a network of the weights; "" where no result says it.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Record:
     bound: Document | None = None
     examples: Mapping[RunKind, Examples] = field(default_factory=dict)
     training: Training | None = None
+    network: str = ""
 
 
 def read_record(folder: Path, name: str = "") -> Record:
@@ -50,6 +53,11 @@ def read_record(folder: Path, name: str = "") -> Record:
 
     Raises InputError where nothing is stored, a file is not what was written, or two are about different weights.
     """
+    if folder.is_file():
+        raise InputError(
+            f"{folder} is a file; a folder of results is needed",
+            hint=f"Of a checkpoint, make one: lipcert bound {shlex.quote(str(folder))} --out FOLDER",
+        )
     paths = {file: folder / file for file in _STORED if (folder / file).is_file()}
     if not paths:
         raise InputError(
@@ -63,13 +71,40 @@ def read_record(folder: Path, name: str = "") -> Record:
     hashes = {BOUND: bound["weights_sha256"]} if bound is not None else {}
     hashes |= {f"{kind}.json": run.document["model"]["weights_sha256"] for kind, run in examples.items()}
     hashes |= {f"{TRAIN}.json": training.document["model"]["weights_sha256"]} if training is not None else {}
-    return Record(name or folder.resolve().name, _joined(folder, hashes), folder, bound, examples, training)
+    made = [bound] if bound is not None else []
+    made += [run.document["model"] for run in examples.values()]
+    made += [training.document["model"]] if training is not None else []
+    network = _one_network(folder, {each["network_sha256"] for each in made if "network_sha256" in each})
+    return Record(name or folder.resolve().name, _joined(folder, hashes), folder, bound, examples, training, network)
+
+
+def certificate_of(record: Record, again: str) -> Document:
+    """What proves the stored bound, from the file beside it; it is not proved again here.
+
+    again: the command that makes both. Raises InputError where there is none, or one of another bound.
+    """
+    assert record.folder is not None
+    assert record.bound is not None
+    certificate = read_json(record.folder / CERTIFICATE, "certificate")
+    for key in ("claim", "upper", "weights_sha256"):
+        if record.bound[key] != certificate[key]:
+            raise InputError(f"{record.folder / BOUND} and {CERTIFICATE} beside it differ in {key}.", hint=again)
+    return certificate
 
 
 def same_weights(left: Mapping[str, str], right: Mapping[str, str]) -> bool:
     """Whether the hashes are of one network: they share names, and agree on all of those."""
     shared = left.keys() & right.keys()
     return bool(shared) and all(left[name] == right[name] for name in shared)
+
+
+def _one_network(folder: Path, made: set[str]) -> str:
+    if len(made) > 1:
+        raise InputError(
+            f"{folder} mixes results of different networks of the same weights: the checkpoint's recipe was changed",
+            hint="Make again what is older, with --force, or keep each network's results in a folder of its own.",
+        )
+    return next(iter(made), "")
 
 
 def _joined(folder: Path, hashes: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

@@ -58,9 +58,9 @@ def _decimal(text: str | None) -> Decimal | None:
 
 
 def sentence(claim: Mapping[str, Any], upper: Decimal) -> str:
-    """The claim in one line, as `lipcert bound` prints it."""
+    """The claim in one line."""
     way = f" (through {claim['through']})" if claim["through"] else ""
-    return f"|f(x) - f(x')| <= {up(upper)} |x - x'| in {claim['norm']}{way}, {where(claim)}"
+    return f"|f(x) - f(x')| ≤ {up(upper)} |x - x'| in {claim['norm']}{way}, {where(claim)}"
 
 
 def where(claim: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from lipcert.bounds.result import Bound
 from lipcert.certificate.document import hashes
+from lipcert.checkpoint.lipcert import recipe_for, recipe_sha256
 from lipcert.norms import ball
 from lipcert.stages import stage
 from lipcert.store.log import read_log
@@ -66,7 +67,7 @@ def _found(session: Session, last: Row, bound: Bound | None, name: Name) -> dict
         "name": name.name,
         "command": name.command,
         "recipe": recipe.to_json() | session.arguments,
-        "model": {"path": CHECKPOINT, "weights_sha256": hashes(session.model.state_dict())},
+        "model": _model(session),
         "parameters": sum(parameter.numel() for parameter in session.model.parameters()),
         "data": session.data,
         "seed": recipe.seed,
@@ -83,6 +84,16 @@ def _found(session: Session, last: Row, bound: Bound | None, name: Name) -> dict
             "validation_loss": last.validation_loss,
             "validation_accuracy": last.validation_accuracy,
         },
+    }
+
+
+def _model(session: Session) -> dict[str, Any]:
+    """The checkpoint beside it."""
+    recipe = recipe_for(session.recipe.model, session.arguments, *session.task.example)
+    return {
+        "path": CHECKPOINT,
+        "weights_sha256": hashes(session.model.state_dict()),
+        "network_sha256": recipe_sha256(recipe),
     }
 
 

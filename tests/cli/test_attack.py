@@ -25,6 +25,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(DEMO, tmp_path / "demo", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(DEMO.parent / "attacks", tmp_path / "attacks")
     shutil.copy(DEMO.parent / "lipcert.toml", tmp_path)
+    shutil.copytree(DEMO.parent / "reports/demo/demo", tmp_path / "reports/demo/demo")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,5 +1,6 @@
 """The command line: help, version, and how each end becomes a message and an exit code."""
 
+import errno
 import os
 import resource
 import signal
@@ -107,6 +108,13 @@ def test_out_of_memory(raising, error: Exception) -> None:
     assert code == ExitCode.RESOURCE
     assert "out of memory" in shown
     assert "Traceback" not in shown
+
+
+def test_a_full_disk_is_no_bug(raising) -> None:
+    code, said = raising(OSError(errno.ENOSPC, "No space left on device"))
+    assert code == ExitCode.OUTPUT
+    assert "No space left on device" in said
+    assert "Traceback" not in said
 
 
 def test_anything_else_is_a_bug_in_lipcert(raising) -> None:

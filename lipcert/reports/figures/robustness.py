@@ -1,13 +1,16 @@
 """Accuracy against the size of the perturbation, of several networks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from lipcert.reports.figures.style import MARKERS, colour, legend_below, panels
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_DECADES = 100
 
 
 def accuracy(runs: Mapping[str, Mapping[str, Any]]) -> "Figure":
@@ -26,9 +29,18 @@ def accuracy(runs: Mapping[str, Mapping[str, Any]]) -> "Figure":
             eps, shares = _line(found, kind)
             if shares:
                 axis.plot(eps, shares, linestyle=line, fillstyle=fill, label=f"{label}, {kind}", **look)
-    axis.set(xlabel=f"eps ({', '.join(norms)})", ylabel="accuracy", ylim=(0, 1.02), xlim=(0, None))
+    axis.set(xlabel=f"eps ({', '.join(norms)})", ylabel="accuracy", ylim=(0, 1.02))
+    _spread(axis, [float(Fraction(row["eps"])) for found in runs.values() for row in found["accuracy"]])
     legend_below(figure, *axis.get_legend_handles_labels())
     return figure
+
+
+def _spread(axis: "Axes", budgets: Sequence[float]) -> None:
+    """From 0 on; budgets that are decades apart get a logarithmic axis from the smallest on."""
+    positive = [eps for eps in budgets if eps > 0]
+    if positive and max(positive) / min(positive) > _DECADES:
+        axis.set_xscale("symlog", linthresh=min(positive))
+    axis.set_xlim(left=0)
 
 
 def _line(found: Mapping[str, Any], kind: str) -> tuple[list[float], list[float]]:

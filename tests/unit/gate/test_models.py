@@ -109,12 +109,13 @@ def test_the_activations_of_a_training_run_are_read(run: Path) -> None:
     assert judged(settings(run, ENTRY, rule("largest-activation", limit=0.001))).verdict == Verdict.FAILED
 
 
-def test_the_validation_accuracy_counts_only_where_no_examples_are_named(run: Path) -> None:
+@pytest.mark.parametrize(("data", "message"), [("", "names no examples"), ("shakespeare", "holds no attack.json")])
+def test_the_validation_accuracy_that_training_stored_meets_no_rule(data: str, message: str, run: Path) -> None:
+    edit(run / "run/train.json", lambda found: found["results"].update(validation_accuracy=0.999))
     accuracy = '\n[[gate]]\nmodel = "digits"\nquantity = "accuracy"\nlimit = 0.99\n'
-    assert judged(settings(run, ENTRY, accuracy)).verdict == Verdict.FAILED
-    row = judged(settings(run, f'{ENTRY}\ndata = "shakespeare"', accuracy))
+    row = judged(settings(run, f'{ENTRY}\ndata = "{data}"', accuracy))
     assert row.verdict == Verdict.BROKEN
-    assert "holds no attack.json" in row.message
+    assert message in row.message
 
 
 def test_activations_of_other_weights_are_broken(run: Path) -> None:
@@ -123,6 +124,16 @@ def test_activations_of_other_weights_are_broken(run: Path) -> None:
     assert row.verdict == Verdict.BROKEN
     assert "is about other weights" in row.message
     assert "lipcert train" in row.hint
+
+
+@pytest.mark.parametrize("stored", ["0" * 64, None])
+def test_activations_of_another_network_of_the_same_weights_are_broken(stored: str | None, run: Path) -> None:
+    edit(run / "run/train.json", lambda found: found["model"].pop("network_sha256"))
+    if stored is not None:
+        edit(run / "run/train.json", lambda found: found["model"].update(network_sha256=stored))
+    row = judged(settings(run, ENTRY, ACTIVATION))
+    assert row.verdict == Verdict.BROKEN
+    assert "is not about the network that the recipe in" in row.message
 
 
 def test_activations_of_other_data_are_broken(run: Path) -> None:

@@ -164,6 +164,36 @@ def test_results_of_weights_that_changed_since_are_broken(name: str, stored: Pat
     require_broken(judged(folder), "weights")
 
 
+def other_function(checkpoint: Path) -> None:
+    """The same weights under another activation."""
+    with safe_open(checkpoint, "pt") as file:
+        weights, about = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+    recipe = json.loads(about["lipcert.recipe"])
+    recipe["arguments"]["activation"] = "softplus"
+    save_file(weights, checkpoint, about | {"lipcert.recipe": json.dumps(recipe)})
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_results_of_another_network_of_the_same_weights_are_broken(name: str, stored: Path) -> None:
+    folder = workspace(stored, GOOD[name], results="found")
+    other_function(folder / "digits.safetensors")
+    require_broken(judged(folder), "not about the network" if name != "bound" else "nodes.softplus")
+
+
+@pytest.mark.parametrize("name", ["certified", "attacked", "accuracy"])
+def test_another_network_of_the_same_classes_is_known_by_its_margins(name: str, stored: Path) -> None:
+    edit(stored / "found/attack.json", lambda found: found["model"].pop("network_sha256"))
+    edit(stored / "found/bound.json", lambda found: found.pop("network_sha256"))
+    assert judge(stored, GOOD[name]).verdict == Verdict.PASSED
+    edit_rows(stored, lambda rows: [row.update(margin=str(2 * float(row["margin"]))) for row in rows])
+    require_broken(judge(stored, GOOD[name]), "is not what the network makes of it")
+
+
+def test_a_folder_of_results_of_two_networks_of_the_same_weights_is_broken(stored: Path) -> None:
+    edit(stored / "found/attack.json", lambda found: found["model"].update(network_sha256="0" * 64))
+    require_broken(judge(stored, BOUND), "different networks of the same weights", "Make again")
+
+
 def test_a_folder_of_mixed_results_is_broken(stored: Path) -> None:
     edit(stored / "found/attack.json", lambda found: found["model"]["weights_sha256"].update({"0.weight": "0" * 64}))
     edit(stored / "found/bound.json", lambda found: found["weights_sha256"].update({"0.weight": "1" * 64}))
@@ -340,6 +370,15 @@ def test_a_baseline_that_is_no_number_is_broken(value: str, stored: Path) -> Non
     assert gated(folder, update_baseline=True).passed
     edit(folder / "gate-baseline.json", lambda found: found["rules"][0].update(value=value))
     assert judged(folder).verdict == Verdict.BROKEN
+
+
+def test_a_baseline_that_has_a_rule_twice_is_broken(stored: Path) -> None:
+    folder = workspace(stored, rule("bound", tolerance="5%"), results="found")
+    assert gated(folder, update_baseline=True).passed
+    edit(folder / "gate-baseline.json", lambda found: found["rules"].append(found["rules"][0] | {"value": "9e+9"}))
+    row = judged(folder)
+    assert row.verdict == Verdict.BROKEN
+    assert "has bound of digits twice" in row.message
 
 
 def test_a_baseline_of_another_domain_is_broken(stored: Path) -> None:

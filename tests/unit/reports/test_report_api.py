@@ -5,12 +5,15 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+import lipcert
 from lipcert.errors import InputError, OutputError, ViolationError
 from lipcert.reports.api import compare, report
 from lipcert.reports.record import read_record
@@ -19,6 +22,13 @@ from tests.unit.reports import made
 
 DEMO = Path(__file__).parents[3] / "demo/digits.safetensors"
 FILES = ["report.html", "report.md"]
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a JSON file by hand."""
+    found = json.loads(path.read_text())
+    change(found)
+    path.write_text(json.dumps(found))
 
 
 @pytest.fixture
@@ -103,6 +113,12 @@ def test_results_that_are_not_what_was_written_are_refused(
     assert not any((run / name).exists() for name in FILES)
 
 
+def test_a_checkpoint_is_no_folder_of_results() -> None:
+    with pytest.raises(InputError, match="is a file; a folder of results is needed") as refusal:
+        report(DEMO)
+    assert refusal.value.hint.endswith(f"lipcert bound {DEMO} --out FOLDER")
+
+
 def test_a_violation_is_written_down_and_then_raised(tmp_path: Path) -> None:
     run = made.run(tmp_path / "run", trained=False, lower=4.0)
     with pytest.raises(ViolationError, match=r"measured 4, proved 3\.00001"):
@@ -129,8 +145,6 @@ def test_a_checkpoint_that_still_holds_its_weights_is_told(bounded: Path) -> Non
 
 
 def test_a_checkpoint_whose_weights_changed_is_refused(bounded: Path) -> None:
-    from safetensors import safe_open
-
     with safe_open("digits.safetensors", "pt") as file:
         metadata = file.metadata()
     tensors = load_file("digits.safetensors")
@@ -140,6 +154,34 @@ def test_a_checkpoint_whose_weights_changed_is_refused(bounded: Path) -> None:
         report(bounded)
     with pytest.raises(InputError, match="changed since"):
         compare([bounded, read_record(made.run(Path("other")))])
+
+
+def test_a_checkpoint_whose_recipe_makes_another_network_of_the_weights_is_refused(bounded: Path) -> None:
+    model = lipcert.load("digits.safetensors")
+    edit(bounded / "bound.json", lambda found: found.update(network_sha256=model.network_sha256))
+    report(bounded)
+    assert "these weights, and the recipe" in (bounded / "report.md").read_text(encoding="utf-8")
+    with safe_open("digits.safetensors", "pt") as file:
+        about = file.metadata()
+    recipe = about["lipcert.recipe"].replace("relu", "tanh")
+    save_file(load_file("digits.safetensors"), "digits.safetensors", about | {"lipcert.recipe": recipe})
+    with pytest.raises(InputError, match=r"digits\.safetensors makes another network of these weights"):
+        report(bounded, force=True)
+
+
+@pytest.mark.parametrize("name", ["bound.json", "certificate.json"])
+def test_a_bound_that_is_not_that_of_its_certificate_is_refused(name: str, run: Path) -> None:
+    edit(run / name, lambda found: found.update(upper="2.9e+0"))
+    with pytest.raises(InputError, match="differ in upper"):
+        report(run)
+    with pytest.raises(InputError, match="differ in upper"):
+        compare([made.run(run.with_name("whole")), run])
+
+
+def test_a_bound_without_its_certificate_is_refused(run: Path) -> None:
+    (run / "certificate.json").unlink()
+    with pytest.raises(InputError, match=r"certificate\.json: no such file"):
+        report(run)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_training_without_a_finite_bound_proves_nothing(tmp_path: Path) -> None:
 
 def test_the_claim_is_a_sentence_with_all_that_it_assumes(tmp_path: Path) -> None:
     (claim,) = describe([record(tmp_path)], title="", looked={}).claim
-    said = "PROVED: |f(x) - f(x')| <= 3.00001 |x - x'| in l2, for x, x' in box:0,1, real arithmetic, input 1×4, with"
+    said = "PROVED: |f(x) - f(x')| ≤ 3.00001 |x - x'| in l2, for x, x' in box:0,1, real arithmetic, input 1×4, with"
     assert claim.text.startswith(said)
 
 
@@ -220,7 +220,7 @@ def test_a_bound_of_zero_has_no_point_on_a_logarithmic_axis(tmp_path: Path) -> N
     constant = record(tmp_path, upper="0", log10_upper=None, lower=0.0, trained=False)
     report = describe([constant], title="", looked={})
     assert "gap" not in [picture.name for picture in pictures(report)]
-    assert "<= 0 |x - x'|" in report.claim[0].text
+    assert "≤ 0 |x - x'|" in report.claim[0].text
 
 
 def test_of_many_weights_some_are_drawn_and_the_caption_says_so(tmp_path: Path) -> None:

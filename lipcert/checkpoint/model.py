@@ -63,7 +63,7 @@ class Model:
 
     @property
     def network_sha256(self) -> str | None:
-        """Of what makes a network of the weights: the recipe, or all of a file that holds the network itself; else None."""
+        """Of what makes a network of the weights: the recipe, or a whole file that holds the network; else None."""
         recipe = recipe_of(self.metadata, "the checkpoint")
         if recipe is not None:
             return recipe_sha256(recipe)

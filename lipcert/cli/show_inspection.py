@@ -54,20 +54,29 @@ def _metadata(told: Mapping[str, Any]) -> Iterator[Text]:
         yield Text(f"{key:<15} {shown}")
 
 
+_TENSOR = ("tensor", "times", "shape", "type", "bytes", "sha256", "note")
+_AT_TIMES = ("times", "note")
+"""Columns that are left out where they are empty."""
+
+
 def _tensors(group: "Group") -> Table:
-    where, rows = " → ".join(group.where), _rows(group.entries)
+    where, rows = " → ".join(group.where), [_row(name, entries) for name, entries in _rows(group.entries)]
     size = sum(entry.bytes for entry in group.entries)
-    table = Table(
-        "tensor", "times", "shape", "type", "bytes", "sha256", "",
-        title=Text(f"{len(group.entries)} tensors, {size:,} bytes{f', at {where}' if where else ''}"),
-        title_justify="left", title_style="bold",
-    )  # fmt: skip
-    for name, entries in rows:
-        first = entries[0]
-        digest = (first.sha256 or "")[:_HASH] if len(entries) == 1 else ""
-        times, total = str(len(entries)) if len(entries) > 1 else "", f"{sum(entry.bytes for entry in entries):,}"
-        table.add_row(Text(name), times, _shape(first.shape), first.dtype, total, digest, _notes(entries))
+    title = Text(f"{len(group.entries)} tensors, {size:,} bytes{f', at {where}' if where else ''}")
+    shown = [name for name in _TENSOR if name not in _AT_TIMES or any(row[name] for row in rows)]
+    table = Table(*shown, title=title, title_justify="left", title_style="bold")
+    for row in rows:
+        table.add_row(*(row[name] for name in shown))
     return table
+
+
+def _row(name: str, entries: Sequence["Entry"]) -> dict[str, Text]:
+    first, many = entries[0], len(entries) > 1
+    cells = (
+        name, str(len(entries)) if many else "", _shape(first.shape), first.dtype,
+        f"{sum(entry.bytes for entry in entries):,}", "" if many else (first.sha256 or "")[:_HASH],
+    )  # fmt: skip
+    return dict(zip(_TENSOR, [*map(Text, cells), _notes(entries)], strict=True))
 
 
 def _rows(entries: Sequence["Entry"]) -> list[tuple[str, list["Entry"]]]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lipcert.checkpoint import weights
+from lipcert.checkpoint import memory, weights
 
 Reasons = dict[str, list[str]]
 """In words → the modules."""
@@ -35,16 +35,22 @@ def parts(module: nn.Module) -> Reasons:
 
 
 def all_of(module: nn.Module, inputs: tuple[Tensor, ...]) -> Reasons:
-    """Those, and what a run on the example inputs shows. The module's state is not changed."""
+    """Those, and what a run on the example inputs shows, of a copy of its state: modules may write on their weights."""
     found = parts(module)
     watch = _Watch(found)
-    buffers = {name: value.clone() for name, value in module.named_buffers()}
     try:
         with torch.enable_grad(), _places(module, watch), watch:
-            torch.func.functional_call(module, buffers, tuple(_traced(x) for x in inputs))
+            torch.func.functional_call(module, _copied(module), tuple(_traced(x) for x in inputs))
     except Exception:  # noqa: BLE001 - the run is for what comes before it fails, and torch.export says why it does
         pass
     return {reason: list(dict.fromkeys(paths)) for reason, paths in found.items()}
+
+
+def _copied(module: nn.Module) -> dict[str, Tensor]:
+    """Raises ResourceError where there is no room for another set of weights."""
+    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    memory.require(sum(value.nbytes for value in state.values()), "looking at what the network does")
+    return {name: value.detach().clone().requires_grad_(value.requires_grad) for name, value in state.items()}
 
 
 def lines(found: Mapping[str, list[str]]) -> list[str]:

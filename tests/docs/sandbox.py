@@ -61,7 +61,7 @@ example_inputs, x, y = images[:1], images[:12], labels[:12]
 
 def prepare(folder: Path) -> None:
     """The repository's own small files, and those that a reader would have."""
-    for name in ("demo", "attacks"):
+    for name in ("demo", "attacks", "reports/demo/demo"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     text = (ROOT / "lipcert.toml").read_text(encoding="utf-8")
     for key, value in SMALLER.items():

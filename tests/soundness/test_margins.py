@@ -10,7 +10,6 @@ from lipcert.bounds.certify import certify
 from lipcert.bounds.margins import margins_of
 from lipcert.bounds.run import prove_graph
 from lipcert.certificate.prove import silent
-from lipcert.errors import UnsupportedError
 from lipcert.graph.capture import capture, trace
 from lipcert.norms.norm import NORMS
 from lipcert.rules.domain import Box, Vocabulary
@@ -110,14 +109,15 @@ class Masked(nn.Module):
 
 def test_examples_with_masks_of_their_own_are_not_certified_by_that_of_the_first() -> None:
     torch.manual_seed(0)
-    module, ids = Masked().eval(), torch.tensor([[1, 0, 0, 0], [1, 2, 3, 4]])
+    module, ids = Masked().eval(), torch.tensor([[1, 0, 0, 0], [1, 2, 3, 4], [4, 0, 0, 0]])
     y = module(ids).argmax(1)
-    with pytest.raises(UnsupportedError, match="one by one"):
-        certify(module, ids, y, norm="token-l2", domain=Vocabulary(1))
-    for i in range(2):
+    together = certify(module, ids, y, norm="token-l2", domain=Vocabulary(1))
+    for i in range(3):
         alone = certify(module, ids[i : i + 1], y[i : i + 1], norm="token-l2", domain=Vocabulary(1))
         best, second = module(ids[i : i + 1])[0].detach().double().topk(2).values.tolist()
         assert alone.margin.item() == pytest.approx(best - second, abs=1e-5)
+        assert together.margin[i].item() == pytest.approx(alone.margin.item(), rel=1e-9)
+        assert together.radius[i].item() == pytest.approx(alone.radius.item(), rel=1e-2)
 
 
 def test_no_radius_reaches_further_than_the_domain() -> None:

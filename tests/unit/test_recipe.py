@@ -249,7 +249,7 @@ def test_check_names_every_key_of_every_recipe(tmp_path: Path) -> None:
 def test_the_recipe_in_the_template_is_valid(tmp_path: Path) -> None:
     init(tmp_path)
     text = (tmp_path / "lipcert.toml").read_text(encoding="utf-8")
-    lines = [line.removeprefix("# ") for line in text.partition("# [train.small]")[2].splitlines()]
+    lines = [line.removeprefix("# ") for line in text.partition("# [train.small]")[2].partition("\n\n")[0].splitlines()]
     assert Recipe.of(tomllib.loads("\n".join(lines))).constraint == "soft_cap"
 
 

@@ -133,7 +133,7 @@ def test_activations_of_another_network_of_the_same_weights_are_broken(stored: s
         edit(run / "run/train.json", lambda found: found["model"].update(network_sha256=stored))
     row = judged(settings(run, ENTRY, ACTIVATION))
     assert row.verdict == Verdict.BROKEN
-    assert "is not about the network that the recipe in" in row.message
+    assert "is about another network of these weights than" in row.message
 
 
 def test_activations_of_other_data_are_broken(run: Path) -> None:

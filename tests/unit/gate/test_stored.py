@@ -177,7 +177,7 @@ def other_function(checkpoint: Path) -> None:
 def test_results_of_another_network_of_the_same_weights_are_broken(name: str, stored: Path) -> None:
     folder = workspace(stored, GOOD[name], results="found")
     other_function(folder / "digits.safetensors")
-    require_broken(judged(folder), "not about the network" if name != "bound" else "nodes.softplus")
+    require_broken(judged(folder), "about another network of these weights" if name != "bound" else "nodes.softplus")
 
 
 @pytest.mark.parametrize("name", ["certified", "attacked", "accuracy"])

@@ -160,7 +160,7 @@ def test_a_checkpoint_whose_recipe_makes_another_network_of_the_weights_is_refus
     model = lipcert.load("digits.safetensors")
     edit(bounded / "bound.json", lambda found: found.update(network_sha256=model.network_sha256))
     report(bounded)
-    assert "these weights, and the recipe" in (bounded / "report.md").read_text(encoding="utf-8")
+    assert "these weights, and makes the same network" in (bounded / "report.md").read_text(encoding="utf-8")
     with safe_open("digits.safetensors", "pt") as file:
         about = file.metadata()
     recipe = about["lipcert.recipe"].replace("relu", "tanh")

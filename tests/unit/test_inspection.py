@@ -56,7 +56,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", CHAINS)
+SLOW = ("cnn", "unpadded", "named")
+"""Whose bound takes longer than a few seconds."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in CHAINS])
 def test_the_stub_of_a_chain_takes_its_weights_and_can_be_bounded(name: str) -> None:
     network = CHAINS[name].eval()
     torch.save(network.state_dict(), "weights.pt")

@@ -63,6 +63,7 @@ def prepare(folder: Path) -> None:
     """The repository's own small files, and those that a reader would have."""
     for name in ("demo", "attacks", "reports/demo/demo"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "gate-baseline.json", folder)
     text = (ROOT / "lipcert.toml").read_text(encoding="utf-8")
     for key, value in SMALLER.items():
         text = re.sub(rf"^{key} = \d+", f"{key} = {value}", text, flags=re.MULTILINE)

@@ -58,7 +58,7 @@ def outputs(module: nn.Module, inputs: Inputs) -> list[Tensor]:
 
 def _difference(ours: list[Tensor], theirs: list[Tensor], exact: list[Tensor], coarsest: torch.dtype) -> str:
     """In words; "" where there is none beyond rounding."""
-    allowed, found, size = 0.0, 0.0, 0.0
+    allowed, found, size, compared = 0.0, 0.0, 0.0, False
     for a, b, c in zip(ours, theirs, exact, strict=True):
         if a.shape != b.shape:
             return f"{tuple(a.shape)} and {tuple(b.shape)} are its shapes"
@@ -66,8 +66,11 @@ def _difference(ours: list[Tensor], theirs: list[Tensor], exact: list[Tensor], c
         finite = torch.isfinite(a) & torch.isfinite(b) & torch.isfinite(c)
         if not bool((finite | (a == b) | (a.isnan() & b.isnan())).all()):
             return "they differ in what is infinite or no number"
+        compared |= bool(finite.any()) or not a.numel()
         off, rounding, large = (float(torch.where(finite, part.abs(), 0.0).max()) for part in (a - b, a - c, b))
         found, allowed, size = max(found, off), max(allowed, rounding), max(size, large)
+    if not compared:
+        return "it is infinite or no number on every input that was tried, so nothing could be compared"
     info = torch.finfo(coarsest)
     limit = min(_UNITS * (info.eps * size + allowed), _LIMITS[info.bits >= 32] * (1 + size))
     return "" if found <= limit else f"they differ by {found:.3g}, and rounding explains {limit:.3g} of {size:.3g}"

@@ -399,6 +399,19 @@ def test_a_file_is_compared_with_onnxruntime_before_it_is_used(tmp_path: Path, m
         checkpoint.load(path)
 
 
+def test_an_output_that_is_no_number_on_all_that_is_tried_is_compared_with_nothing_and_refused(tmp_path: Path) -> None:
+    graph = "g (float[1, 8] x) => (float[1, 8] y) { a = Abs(x) n = Neg(a) y = Log(n) }"
+    with pytest.raises(UnsupportedError, match="nothing could be compared"):
+        lipcert.load(write(tmp_path / "net.onnx", graph))
+
+
+def test_the_same_weights_in_another_graph_are_another_network(tmp_path: Path) -> None:
+    graph, w = "g (float[1, 3] x) => (float[1, 3] y) {{ h = MatMul(x, w) y = {}(h) }}", np.ones((3, 3), np.float32)
+    one, two = (lipcert.load(write(tmp_path / f"{op}.onnx", graph.format(op), w=w)) for op in ("Tanh", "Sigmoid"))
+    assert one.network_sha256 is not None
+    assert one.network_sha256 != two.network_sha256
+
+
 def test_without_onnx_the_command_that_installs_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, real = write(tmp_path / "net", LINEAR, W=W), builtins.__import__
 

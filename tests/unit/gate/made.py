@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import lipcert
 from lipcert.cli.main import app
-from lipcert.gates.result import GateResult, Row
+from lipcert.gates.result import GateResult, Row, Verdict
 
 DEMO = Path(__file__).parents[3] / "demo"
 EXAMPLES = 12
@@ -86,3 +86,20 @@ def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
+
+
+BOUND = rule("bound", limit=16)
+CERTIFIED = rule("certified-accuracy", eps="1/2", limit=0.01)
+ATTACKED = rule("attacked-accuracy", eps="1/2", limit=0.5)
+ACCURACY = rule("accuracy", limit=0.9)
+GOOD = {"bound": BOUND, "certified": CERTIFIED, "attacked": ATTACKED, "accuracy": ACCURACY}
+
+
+def judge(folder: Path, text: str, results: str = "found", **options: Any) -> Row:
+    return judged(workspace(folder, text, results=results), **options)
+
+
+def require_broken(row: Row, message: str, command: str = "lipcert ") -> None:
+    assert (row.verdict, row.reading) == (Verdict.BROKEN, None), row
+    assert message in row.message, row.message
+    assert command in row.hint, row.hint

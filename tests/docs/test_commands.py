@@ -39,8 +39,11 @@ ELSEWHERE = {
 ALONE = frozenset({"lipcert init"})
 """Commands that need an empty folder."""
 
-BEFORE = {"reports.md": ["lipcert bound other.safetensors --domain box:0,1 --seconds 1 --out reports/other"]}
-"""What a reader of a page has done before."""
+BEFORE = {
+    "gate.md": ["rm gate-baseline.json"],
+    "reports.md": ["lipcert bound other.safetensors --domain box:0,1 --seconds 1 --out reports/other"],
+}
+"""What makes the folder that of a page's reader: the gate's has no baseline yet."""
 
 QUICK = frozenset({"start.md"})
 """Pages that take seconds; the others are run by `make slow`."""

@@ -45,9 +45,6 @@ BEFORE = {
 }
 """What makes the folder that of a page's reader: the gate's has no baseline yet."""
 
-QUICK = frozenset({"start.md"})
-"""Pages that take seconds; the others are run by `make slow`."""
-
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 CLI = get_command(app)
 
@@ -62,11 +59,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(prepared: Path, tmp_path: Path) -> Path:
     return shutil.copytree(prepared, tmp_path / "here")
-
-
-def _pages() -> list[object]:
-    return [pytest.param(page, marks=() if page.name in QUICK else pytest.mark.slow, id=name)
-            for page, name in zip(PAGES, NAMES, strict=True)]  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -115,7 +107,8 @@ def test_what_runs_elsewhere_is_shown_somewhere() -> None:
     assert set(ELSEWHERE) | ALONE <= shown
 
 
-@pytest.mark.parametrize("page", _pages())
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
     problems = list(_run(page, folder))
     assert not problems, "\n\n".join(problems)

@@ -1,6 +1,6 @@
 """The table of own-models.md: for each core operation, what reaches it from each format.
 
-Read off the graphs of what the tests bound: the functions of tests/unit/lowering_rows.py, the ONNX graphs of
+Read off the graphs of what the tests bound: the functions of tests/unit/lowering/, the ONNX graphs of
 tests/unit/onnx_rows.py and the tiny networks of tests/soundness/tiny_transformers.py.
 """
 

@@ -1,4 +1,4 @@
-"""Which rules an exported operation becomes: read off the graphs of the functions in tests/unit/lowering_rows.py.
+"""Which rules an exported operation becomes: read off the graphs of the functions in tests/unit/lowering/.
 
 The suite fails where an operation of LOWER has no row there.
 """
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from lipcert.graph.capture import capture, lower
 from lipcert.graph.program import find_output, functional
 from lipcert.rules.table import RULES
-from tests.unit.lowering_rows import FAMILIES, SHAPE, Function
+from tests.unit.lowering.families import FAMILIES
+from tests.unit.lowering.inputs import SHAPE, Function
 
 
 class _Family(nn.Module):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lipcert.store.run import read_training
-from tests.cli.test_train import arguments, rows
+from tests.cli.train_runs import arguments, rows
 
 LAUNCH = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
 

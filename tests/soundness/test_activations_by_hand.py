@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 import lipcert
-from tests.unit.attention_rows import ACTIVATIONS, D, Function, T
+from tests.unit.spellings.activations import ACTIVATIONS
+from tests.unit.spellings.parts import D, Function, T
 
 
 def slopes(function: Function, x: Tensor) -> Tensor:

@@ -25,9 +25,11 @@ from lipcert.rules.groups import Groups, rows
 from lipcert.rules.regions.table import prove_region
 from lipcert.rules.types import Fact, Node
 from lipcert.rules.walk import gains
-from tests.soundness.attack import Box, Function, largest_ratio, longest
+from tests.soundness.attack import largest_ratio
 from tests.soundness.attention_blocks import SHARP, Attention, Form, Sharp, random_form
 from tests.soundness.attention_blocks import Function as Block
+from tests.soundness.extremes import longest
+from tests.soundness.measure import Box, Function
 
 ROUNDING = 1e-9
 SECONDS = 0.05

@@ -20,7 +20,8 @@ from lipcert.certificate.check import check
 from lipcert.checkpoint.model import Model
 from lipcert.graph.capture import capture, trace
 from lipcert.norms import ball
-from tests.soundness.attack import Measure, Scales, jacobians, ratios, steepest
+from tests.soundness.directions import jacobians, steepest
+from tests.soundness.measure import Measure, Scales, ratios
 from tests.soundness.tiny_transformers import CLASSES, TOKENS, tiny
 
 ROUNDING = 1e-9

@@ -18,7 +18,8 @@ from lipcert.rules.regions.remainder import prove_remainder
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Node
 from tests.soundness.networks import Network
-from tests.soundness.rule_cases import CASES, Case
+from tests.soundness.rule_cases.drawn import Case
+from tests.soundness.rule_cases.table import CASES
 
 LINEAR = sorted(op for op, rule in RULES.items() if rule.linear is not None)
 EXACT = sorted({*LINEAR} - {"window_sum", "centre"})

@@ -13,8 +13,8 @@ from lipcert.certificate.prove import silent
 from lipcert.graph.capture import capture, trace
 from lipcert.norms.norm import NORMS
 from lipcert.rules.domain import Box, Vocabulary
-from tests.soundness.attack import Box as Points
 from tests.soundness.attack import largest_ratio
+from tests.soundness.measure import Box as Points
 
 CLASSES = 4
 ROUNDING = 1e-9

@@ -22,8 +22,12 @@ from lipcert.rules.groups import Groups, rows
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Fact, Reach
 from lipcert.rules.walk import Passage
-from tests.soundness.attack import Box, Function, Measure, extremes, largest_ratio, longest
-from tests.soundness.rule_cases import CASES, SHARP, Case, groups
+from tests.soundness.attack import largest_ratio
+from tests.soundness.extremes import extremes, longest
+from tests.soundness.measure import Box, Function, Measure
+from tests.soundness.rule_cases.drawn import Case, groups
+from tests.soundness.rule_cases.sharp import SHARP
+from tests.soundness.rule_cases.table import CASES
 
 GAINS = (1.0, 1.0, 0.25, 3.0)
 ROUNDING = 1e-9

@@ -19,7 +19,7 @@ from lipcert.errors import InputError, LipcertError, RejectedError
 from lipcert.graph.capture import capture, trace
 from lipcert.graph.graph import Graph
 from lipcert.norms import ball
-from tests.soundness.test_tampering import Document, both, put, scaled, verify
+from tests.soundness.tampering import Document, both, put, scaled, verify
 
 IDS = torch.tensor([[1, 2, 3, 4]])
 GPT = {

@@ -16,7 +16,8 @@ from lipcert import architectures
 from lipcert.certificate.check import check
 from lipcert.graph.capture import capture, trace
 from lipcert.norms import ball
-from tests.soundness.attack import Measure, Scales, jacobians, ratios, steepest
+from tests.soundness.directions import jacobians, steepest
+from tests.soundness.measure import Measure, Scales, ratios
 
 ROUNDING = 1e-9
 TOKENS = 3

@@ -17,24 +17,11 @@ from lipcert.norms import ball
 from lipcert.norms.norm import L2
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Fact, Node, Reach
-from tests.unit.attention_rows import (
-    ACTIVATIONS,
-    ATTENTION,
-    CAUSAL,
-    KEPT_APART,
-    NORMS,
-    PADDING,
-    PRODUCTS,
-    TURNS,
-    D,
-    Function,
-    Rotary,
-    SelfAttention,
-    T,
-    plain,
-    sdpa,
-    turned,
-)
+from tests.unit.spellings.activations import ACTIVATIONS, PRODUCTS
+from tests.unit.spellings.attention import ATTENTION, KEPT_APART, plain, sdpa
+from tests.unit.spellings.norms import NORMS
+from tests.unit.spellings.parts import CAUSAL, PADDING, D, Function, SelfAttention, T
+from tests.unit.spellings.rotary import TURNS, Rotary, turned
 
 FLOAT32 = 1e-5
 """The tolerance where a network computes a part in float32: over the reals a cast is the identity."""

@@ -17,7 +17,8 @@ from lipcert.graph.program import behind, find_output, functional
 from lipcert.norms import ball
 from lipcert.norms.norm import NORMS
 from lipcert.rules.domain import Box
-from tests.unit.lowering_rows import FAMILIES, SHAPE
+from tests.unit.lowering.families import FAMILIES
+from tests.unit.lowering.inputs import SHAPE
 
 CASES = [(family, place) for family, rows in FAMILIES.items() for place in range(len(rows))]
 NAMES = [f"{FAMILIES[family][place][0]}-{place}" for family, place in CASES]

@@ -1,10 +1,13 @@
-"""Functions that a user names, `package.module:function` or `file.py:function`: naming one executes its module."""
+"""What a user names: functions, `package.module:function` or `file.py:function`, where naming one executes its module;
+and the folder that files and functions are named from.
+"""
 
 import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -12,12 +15,29 @@ from typing import Any
 
 from lipcert.errors import InputError, UsageError
 
+_FOLDER: ContextVar[Path] = ContextVar("folder", default=Path())
+
+
+@contextmanager
+def named_from(folder: Path) -> Iterator[None]:
+    """Within this, and in this thread alone, `here` is `folder` and not the working directory."""
+    token = _FOLDER.set(folder)
+    try:
+        yield
+    finally:
+        _FOLDER.reset(token)
+
+
+def here(path: str | Path = "") -> Path:
+    """A path as a user wrote it, from the folder that it is named from."""
+    return _FOLDER.get() / path
+
 
 @contextmanager
 def importable_from_here() -> Iterator[None]:
-    """Within this, modules of the working directory can be imported."""
+    """Within this, modules of that folder can be imported."""
     before = list(sys.path)
-    sys.path.insert(0, str(Path.cwd()))
+    sys.path.insert(0, str(here().absolute()))
     try:
         yield
     finally:
@@ -46,9 +66,9 @@ def find(spec: str, where: str, hint: str) -> Callable[..., Any]:
 
 def _module(place: str, where: str) -> ModuleType:
     try:
-        return _file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+        return _file(here(place)) if place.endswith(".py") else importlib.import_module(place)
     except (FileNotFoundError, ModuleNotFoundError) as error:
-        raise UsageError(f"{where}: {error}", hint=f"It is looked for from {Path.cwd()}.") from error
+        raise UsageError(f"{where}: {error}", hint=f"It is looked for from {here().absolute()}.") from error
     except Exception as error:
         raise InputError(f"{where}: importing it raised {type(error).__name__}: {error}") from error
 

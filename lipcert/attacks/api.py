@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from lipcert.attacks import harness
 from lipcert.attacks.budget import Budget, Effort
 from lipcert.attacks.embedding import embedding
+from lipcert.attacks.exported import Exported
 from lipcert.attacks.plan import Plan
 from lipcert.attacks.result import AttackResult
 from lipcert.attacks.target import Target
@@ -17,7 +19,7 @@ STANDARD = ("apgd-ce", "apgd-dlr", "minimal")
 
 
 def attack(
-    model: nn.Module,
+    model: nn.Module | ExportedProgram,
     x: Tensor,
     y: Tensor,
     *,
@@ -36,6 +38,7 @@ def attack(
 ) -> AttackResult:
     """Attack n examples, and measure again everything that the attacks return.
 
+    model: a module, or a program that was exported for a batch of one, which is run example by example.
     x: (n, *shape), floats; or token ids, of which what their embedding returns is perturbed (or the module `source`).
     y: (n,) int64 labels, or (n, T) for a network that answers at every token. eps: one budget or several, in the
     units of the norm and of what is perturbed. low, high: the range of its entries. positions: (T,) bool, tokens that
@@ -46,6 +49,8 @@ def attack(
     several = eps if isinstance(eps, Sequence) and not isinstance(eps, str) else [eps]
     budgets = tuple(Budget.of(norm, each, low, high).eps for each in several)
     inside = bool(source) or not x.is_floating_point()
+    if isinstance(model, ExportedProgram):
+        model = Exported(model, (x[:1],), source if inside else None, output)
     target, points = embedding(model, x, source=source, output=output) if inside else (Target(model, output=output), x)
     plan = Plan(norm, budgets, tuple(attacks), Effort(steps, restarts), low, high, positions)
     return harness.run(target, points, y, plan, seed=seed, batch=batch)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lipcert.attacks.plan import Plan
 from lipcert.checkpoint.lipcert import recipe_of
+from lipcert.checkpoint.load import load as load_model
 from lipcert.checkpoint.safetensors import metadata
 from lipcert.checkpoint.sniff import Format, sniff
 from lipcert.rules.domain import Box, Domain, Everywhere, Vocabulary
@@ -11,10 +12,13 @@ from lipcert.workspace.load import Workspace
 
 
 def takes_ids(path: Path, arch: str, inputs: list[str]) -> bool:
-    """Whether the network's first input is token ids, as --input or a lipcert checkpoint says."""
+    """Whether the network's first input is token ids, as --input, a lipcert checkpoint or a program says."""
     if inputs or arch:
         return bool(inputs) and inputs[0].startswith("ids:")
-    if sniff(path) is not Format.SAFETENSORS:
+    kind = sniff(path)
+    if kind in (Format.EXPORT, Format.EXPORT_LEGACY):
+        return not load_model(path).example_inputs[0].is_floating_point()
+    if kind is not Format.SAFETENSORS:
         return False
     recipe = recipe_of(metadata(path), str(path))
     return recipe is not None and recipe.input_dtype == "int64"

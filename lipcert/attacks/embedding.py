@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lipcert.attacks.exported import Exported
 from lipcert.attacks.target import Target
 from lipcert.errors import InputError, UnsupportedError, UsageError
 from lipcert.graph.source import EMBEDDING
@@ -20,11 +21,13 @@ def embedding(network: nn.Module, *inputs: Tensor, source: str = "", output: str
 
     inputs: what the network is called with, the token ids first.
     source: "" or "embedding" for the one embedding that looks up the first input, else the path of the module whose
-        output is perturbed.
+        output is perturbed; an exported program was made for one already.
     Raises UsageError where the source has to be named, or named otherwise.
     """
     whole = Target(network)
     with whole.frozen(), torch.no_grad():
+        if isinstance(network, Exported):
+            return Target(network, tuple(inputs), network.place, output), network.values(*inputs)
         path = _embedding_path(network, inputs) if source in ("", EMBEDDING) else _module_path(network, source)
         returned = _calls(network, inputs)[path]
     if len(returned) != 1 or not isinstance(returned[0][1], Tensor):
@@ -41,7 +44,8 @@ def embedding(network: nn.Module, *inputs: Tensor, source: str = "", output: str
 def table(target: Target) -> nn.Embedding:
     """The embedding whose output is perturbed. Raises UnsupportedError where the place is another module."""
     assert isinstance(target.network, nn.Module)
-    module = target.network.get_submodule(target.place or "")
+    inside = not isinstance(target.network, Exported)
+    module = target.network.get_submodule(target.place or "") if inside else target.network
     if not isinstance(module, nn.Embedding) or module.max_norm is not None:
         raise UnsupportedError(
             f"{target.place!r} is {type(module).__name__}, and no plain table of embeddings.",

@@ -10,21 +10,9 @@ from torch import Tensor
 from lipcert.attacks.result import AttackResult
 from lipcert.bounds.certify import Certified
 from lipcert.errors import ViolationError
-from lipcert.store.table import Column, Row
+from lipcert.store.examples import beats
+from lipcert.store.table import Row
 from lipcert.store.violation import Network, write_violation
-
-COLUMNS = (
-    Column("example", "int"),
-    Column("label", "int"),
-    Column("prediction", "int"),
-    Column("right", "bool"),
-    Column("margin", "float", nullable=True),
-    Column("certified_radius", "float", nullable=True),
-    Column("attacked_radius", "float", nullable=True),
-    Column("ratio", "float", nullable=True),
-)
-"""margin: proved lower bound where it was certified, else as computed. attacked_radius: the smallest that fools the
-network, null where none was found. ratio: certified over attacked."""
 
 
 def rows(found: AttackResult | None, certified: Certified | None, labels: Tensor, predictions: Tensor) -> list[Row]:
@@ -32,6 +20,7 @@ def rows(found: AttackResult | None, certified: Certified | None, labels: Tensor
     radius = _worst(certified.radius) if certified is not None else [None] * len(labels)
     margin = _worst(certified.margin) if certified is not None else found.clean_margin.tolist() if found else []
     attacked = [None if r == torch.inf else r for r in found.radius.tolist()] if found else [None] * len(labels)
+    margin64 = [None if m != m else m for m in found.margin64.tolist()] if found else [None] * len(labels)
     table: list[Row] = []
     for i, (label, prediction) in enumerate(zip(labels.tolist(), predictions.tolist(), strict=True)):
         both = radius[i], attacked[i]
@@ -39,6 +28,7 @@ def rows(found: AttackResult | None, certified: Certified | None, labels: Tensor
         table.append({
             "example": i, "label": label, "prediction": prediction, "right": label == prediction, "margin": margin[i],
             "certified_radius": both[0], "attacked_radius": both[1], "ratio": ratio,
+            "margin64": margin64[i],
         })  # fmt: skip
     return table
 
@@ -62,9 +52,10 @@ def require_sandwich(
 
     A case that rounding alone can explain is none: where the network, run in float64, does not change its class.
     """
-    inside = certified.right_at(found.radius) & found.radius.isfinite() & ~(found.margin64 > 0)
-    for row in inside.nonzero()[:, 0].tolist():
-        radius, limit = float(found.radius[row]), float(certified.radius[row].min())
+    limits, radii, margins = _worst(certified.radius), found.radius.tolist(), found.margin64.tolist()
+    for row, (limit, radius, margin64) in enumerate(zip(limits, radii, margins, strict=True)):
+        if radius == torch.inf or not beats(limit, radius, margin64):
+            continue
         message = f"example {row} has another class at {radius!r}, and is certified to {limit!r} in {found.norm}"
         place = write_violation(
             out / "violation", x[row : row + 1], y[row : row + 1], found.adversarial[row : row + 1],

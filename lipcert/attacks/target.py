@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lipcert.attacks.exported import Exported
 from lipcert.attacks.loss import Loss
 from lipcert.errors import InputError, UnsupportedError, UsageError
+from lipcert.graph.program import quiet
 
 
 @dataclass
@@ -68,7 +70,8 @@ class Target:
 
     def double(self) -> "Target":
         """A copy in float64, with a count of its own."""
-        network = copy.deepcopy(self.network).double() if isinstance(self.network, nn.Module) else self.network
+        with quiet():
+            network = copy.deepcopy(self.network).double() if isinstance(self.network, nn.Module) else self.network
         context = tuple(value.double() if value.is_floating_point() else value for value in self.context)
         return replace(self, network=network, context=context, passes=Passes())
 
@@ -96,7 +99,9 @@ class Target:
 
     def _run(self, x: Tensor) -> Any:
         if self.place is None:
-            return self.network(_as_convolved(x), *self.context)
+            return self.network(x, *self.context)
+        if isinstance(self.network, Exported):
+            return self.network(*self.context, value=x)
         assert isinstance(self.network, nn.Module)  # only `embedding` makes a place
         with replaced(self.network.get_submodule(self.place), x):
             return self.network(*self.context)
@@ -110,12 +115,6 @@ def replaced(module: nn.Module, value: Tensor) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-
-
-def _as_convolved(x: Tensor) -> Tensor:
-    """Images with their channels last in memory, in which convolutions run faster on a CPU."""
-    images = x.dim() == 4 and x.shape[1] > 1 and x.device.type == "cpu"
-    return x.contiguous(memory_format=torch.channels_last) if images else x
 
 
 def _logits(returned: Any, output: str, batch: int) -> Tensor:

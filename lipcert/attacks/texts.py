@@ -2,30 +2,66 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from lipcert.attacks.target import Target
 from lipcert.checkpoint.lipcert import TRAINING
+from lipcert.checkpoint.model import Model
 from lipcert.data.dataset import Dataset
 from lipcert.data.stream import SHARE, Stream, stream, windows
 from lipcert.data.tokens import CHARS, Tokens, checked, named, same_tokens
 from lipcert.errors import InputError
+from lipcert.graph.capture import capture
+from lipcert.graph.program import find_output, functional, quiet
 
 
-def answers(network: nn.Module, example: Tensor, output: str) -> int:
+def asked_for_one(model: Model, output: str) -> tuple[Model, int]:
+    """A network that continues a text is from now on asked for one token, the one after the last.
+
+    Returned with how many tokens there are to continue with; 0 with any other network, which is left as it is.
+    """
+    inputs, program, network = model.example_inputs, model.program, model.module
+    if inputs[0].is_floating_point() or inputs[0].dim() != 2:
+        return model, 0
+    if program is not None:
+        program = functional(program, inputs)
+        with quiet():
+            network = program.module()
+    assert network is not None  # a Model is one or the other
+    vocabulary = _answers(network, inputs[0], output)
+    if vocabulary and program is not None:
+        _select_last(network, find_output(program, output)[0])
+        with Target(network).frozen():
+            model = replace(model, program=capture(network, inputs))
+    elif vocabulary:
+        _last_token(network, output)
+    return model, vocabulary
+
+
+def _select_last(program: nn.Module, place: int) -> None:
+    """`_last_token` of the output in this place, as an operation of the program: torch captures no hook on one."""
+    assert isinstance(program, fx.GraphModule)
+    end = program.graph.output_node()
+    leaves: Any = end.args[0]
+    with program.graph.inserting_before(end):
+        last = program.graph.call_function(torch.ops.aten.select.int, (leaves[place], 1, -1))
+    end.args = ((*leaves[:place], last, *leaves[place + 1 :]),)
+    program.recompile()
+
+
+def _answers(network: nn.Module, example: Tensor, output: str) -> int:
     """How many tokens there are to continue with: of a network (1, T) ids → (1, T, tokens). 0 for any other."""
-    if example.is_floating_point() or example.dim() != 2:
-        return 0
     target = Target(network, output=output)
     with target.frozen(), torch.no_grad():
         logits = target(example)
     return logits.shape[2] if logits.dim() == 3 and logits.shape[1] == example.shape[1] else 0
 
 
-def last_token(network: nn.Module, output: str) -> None:
+def _last_token(network: nn.Module, output: str) -> None:
     """From now on the network returns its logits at the last token only, (batch, T, tokens) → (batch, tokens)."""
 
     def last(_module: nn.Module, _inputs: Any, returned: Any) -> Any:

@@ -65,10 +65,6 @@ class Certified:
         limit = ball.up(ball.rational(eps.numerator, eps.denominator))
         return (self.radius > limit).all(1)
 
-    def right_at(self, distance: Tensor) -> Tensor:
-        """(n,): whether an example is certified at a distance of its own."""
-        return (self.radius > distance[:, None]).all(1)
-
 
 def certify(
     model: nn.Module | ExportedProgram,
@@ -85,8 +81,9 @@ def certify(
     """The certified radius of every example, from one global bound on the domain; one for each way in which ids that
     matter besides, such as padding, are held fixed.
 
-    model: in eval mode. x: (n, *shape), inputs or token ids; y: (n,) int64 labels, or (n, T) where every token has
-    outputs of its own. domain: holds every example and everything that it may be moved to.
+    model: a module in eval mode, or a program that was exported for a batch of one. x: (n, *shape), inputs or token
+    ids; y: (n,) int64 labels, or (n, T) where every token has outputs of its own. domain: holds every example and
+    everything that it may be moved to.
     Raises UnsupportedError where the network has no finite bound on the domain, InputError where an example lies
     outside it or a label is no output.
     """

@@ -71,6 +71,7 @@ def bound(
         model = load(model, arch=arch, inputs=inputs, trust_pickle=trust_pickle)
     elif arch is not None or inputs is not None or trust_pickle:
         raise UsageError("arch, inputs and trust_pickle say how a file is read, and no path is given.", hint=_FOR_PATHS)
+    assumes = model.assumes if isinstance(model, Model) else ()
     network, given, meant = _given(model, example_inputs)
     output = output or meant
     progress("capturing the network", 0, 0)
@@ -79,7 +80,9 @@ def bound(
         graph = trace(program, given, output=output, source=source)
     norm = _norm(norm or ("l2" if graph.table is None else "token-l2"))
     domain = domain or (Everywhere() if graph.table is None else Vocabulary())
-    found = bound_graph(graph, norm, domain, output=output, seconds=seconds, seed=seed, progress=progress)
+    found = bound_graph(
+        graph, norm, domain, output=output, assumes=assumes, seconds=seconds, seed=seed, progress=progress
+    )
     return replace(found, paper=_paper(network, found)) if isinstance(network, nn.Module) else found
 
 
@@ -103,9 +106,10 @@ def _paper(model: nn.Module, found: Bound) -> PaperAccounting | None:
 
 
 def bound_graph(
-    graph: Graph, norm: Norm, domain: Domain, *, output: str = "", seconds: float, seed: int, progress: Progress
-) -> Bound:
-    """`bound` for a network that is already a graph."""
+    graph: Graph, norm: Norm, domain: Domain, *, output: str = "", assumes: tuple[str, ...] = (), seconds: float,
+    seed: int, progress: Progress,
+) -> Bound:  # fmt: skip
+    """`bound` for a network that is already a graph. assumes: as `Model` has it."""
     started = time.monotonic()
     run = prove_graph(graph, norm, domain, seconds, progress)
     with stage(_LOG, "measuring a lower bound"):
@@ -113,7 +117,7 @@ def bound_graph(
     _require_above(run, measured, norm)
     claim = Claim(
         norm.name, str(domain), graph.source, output, graph.nodes[graph.source].shape, asked(graph),
-        through(graph, norm.name),
+        through(graph, norm.name), assumes=assumes,
     )  # fmt: skip
     facts, upper = run.proof.facts, run.upper * ROOM
     witnesses = {key: value for key, value in run.prover.witnesses.items() if _needed(key, graph, run.steps)}

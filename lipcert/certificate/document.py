@@ -28,7 +28,7 @@ class Claim:
 
     source: what is perturbed. output: what is bounded. shape: of the source, with its batch of one.
     module: that returns the source, or "embedding", "" for an input. through: the norm in which the proof is made,
-    where it is not `norm` itself.
+    where it is not `norm` itself. assumes: what was decided of the network where its file leaves it open, in sentences.
     """
 
     norm: str
@@ -39,12 +39,14 @@ class Claim:
     module: str = ""
     through: str = ""
     arithmetic: str = "real"
+    assumes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        found = {
             "norm": self.norm, "domain": self.domain, "source": self.source, "output": self.output,
             "arithmetic": self.arithmetic, "shape": list(self.shape), "module": self.module, "through": self.through,
         }  # fmt: skip
+        return found | ({"assumes": list(self.assumes)} if self.assumes else {})
 
 
 def hashes(tensors: Mapping[str, Tensor]) -> dict[str, str]:

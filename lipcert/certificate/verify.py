@@ -1,7 +1,7 @@
 """`lipcert.verify`: from the files of a certificate and of a checkpoint to what was proved again."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from lipcert.certificate.prove import Progress, silent
 from lipcert.checkpoint.examples import Ids
 from lipcert.checkpoint.load import Inputs, load
 from lipcert.checkpoint.sniff import Format, sniff
+from lipcert.errors import RejectedError
 from lipcert.graph.capture import captured, trace
 from lipcert.norms import ball
 from lipcert.stages import stage
@@ -61,11 +62,20 @@ def verify(
     document, path = read_json(Path(certificate), "certificate"), Path(path)
     claim = document["claim"]
     model = load(path, arch=arch, inputs=inputs or _claimed(document, path), trust_pickle=trust_pickle)
+    _require_assumed(claim.get("assumes", []), model.assumes)
     with stage(_LOG, "capturing the network"):
         graph = trace(captured(model), model.example_inputs, output=claim["output"], source=claim["module"])
     with stage(_LOG, "proving every step again"):
         upper = check(document, graph, claim["output"], progress)
     return Verified(claim, upper, len(graph.nodes), len(document["regions"]))
+
+
+def _require_assumed(stated: Sequence[str], found: Sequence[str]) -> None:
+    """Neither less than what loading assumes, nor more."""
+    for sentence in [*found, *stated]:
+        if (sentence in stated) != (sentence in found):
+            where = "in the certificate" if sentence in stated else "of the checkpoint"
+            raise RejectedError(f"claim.assumes: only {where}: {sentence}")
 
 
 def _claimed(document: Mapping[str, Any], path: Path) -> Inputs | None:

@@ -67,6 +67,8 @@ def _difference(ours: list[Tensor], theirs: list[Tensor], exact: list[Tensor], c
         if not bool((finite | (a == b) | (a.isnan() & b.isnan())).all()):
             return "they differ in what is infinite or no number"
         compared |= bool(finite.any()) or not a.numel()
+        if not a.numel():
+            continue
         off, rounding, large = (float(torch.where(finite, part.abs(), 0.0).max()) for part in (a - b, a - c, b))
         found, allowed, size = max(found, off), max(allowed, rounding), max(size, large)
     if not compared:

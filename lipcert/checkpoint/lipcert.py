@@ -8,7 +8,6 @@ The metadata entry "lipcert.recipe" is JSON:
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +20,7 @@ from torch import nn
 from lipcert import architectures
 from lipcert.checkpoint.examples import Ids, Shape
 from lipcert.errors import InputError, OutputError
+from lipcert.store.atomic import write_bytes
 
 InputType = Literal["float32", "int64"]
 
@@ -100,13 +100,9 @@ def save(
     _check_rebuilds(module, recipe)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     content = to_bytes(tensors, {**about, METADATA_KEY: recipe.model_dump_json()})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+    if not path.parent.is_dir():  # most often a slip of the pen
+        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}", hint="Make it first.")
+    write_bytes(path, content, overwrite=True)
 
 
 def _check_rebuilds(module: nn.Module, recipe: Recipe) -> None:

@@ -1,5 +1,6 @@
 """What a checkpoint becomes: a network that can be run, example inputs, and where both come from."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,7 @@ class Model:
     provenance: None for a model that never was a file.
     metadata: what a safetensors file says beside its tensors.
     output: of several outputs the one that is meant where none is named; "" where that is not known.
+    fixed: what was decided of the network that its file leaves open, such as which tokens are masked; in sentences.
     """
 
     module: nn.Module | None
@@ -49,6 +51,7 @@ class Model:
     provenance: Provenance | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     output: str = ""
+    fixed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.module is None) == (self.program is None):
@@ -62,10 +65,20 @@ class Model:
         return network
 
     @property
+    def assumes(self) -> tuple[str, ...]:
+        """What a claim about it assumes beside its weights, in sentences: what was fixed, and what was left out."""
+        left = ", ".join(self.provenance.left_out) if self.provenance is not None else ""
+        return (*self.fixed, f"of the file these tensors are left out: {left}") if left else self.fixed
+
+    @property
     def network_sha256(self) -> str | None:
-        """Of what makes a network of the weights: the recipe, or a whole file that holds the network; else None."""
+        """Of what makes a network of the weights: the recipe, or a whole file that holds the network and what was
+        fixed beside it; else None.
+        """
         recipe = recipe_of(self.metadata, "the checkpoint")
         if recipe is not None:
             return recipe_sha256(recipe)
         told = self.provenance
-        return told.sha256 if told is not None and told.arch is None and told.format in _WHOLE else None
+        if told is None or told.arch is not None or told.format not in _WHOLE:
+            return None
+        return hashlib.sha256("\n".join((told.sha256, *self.fixed)).encode()).hexdigest() if self.fixed else told.sha256

@@ -4,9 +4,11 @@ The program is run once on example inputs and every operation recorded. What it 
 recorded, and is refused.
 """
 
+import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from lipcert.checkpoint import agree, archive, weights
+from lipcert.checkpoint.script_values import require_no_looking, require_no_reading
 from lipcert.checkpoint.tree import Tree
 from lipcert.errors import InputError, UnsupportedError
 
@@ -57,14 +60,21 @@ def capture(script: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> nn.Mod
     weights.check_kind(state, str(path))
     weights.check_values(dict(script.named_parameters()), str(path))
     with _quiet():
-        before = {name: value.clone() for name, value in state.items()}
+        before, kept = _held(script), {name: value.clone() for name, value in state.items()}
         module = _Script(_recorded(script, inputs, path), script).eval()
         probes = [inputs, *(tuple(agree.random_like(x, seed) for x in inputs) for seed in range(3))]
         agree.require_same(module, lambda probe: agree.outputs(script, probe), probes, "TorchScript", _ARCH)
-    changed = [name for name, value in script.state_dict().items() if not torch.equal(value, before[name])]
-    if changed:
-        raise UnsupportedError(f"the network changes its own state when it runs: {', '.join(changed[:5])}", hint=_ARCH)
+        after = _held(script)
+    if before != after:
+        changed = [name for name, value in script.state_dict().items() if not torch.equal(value, kept[name])]
+        what = ", ".join(changed[:5]) or "an attribute that is no weight"
+        raise UnsupportedError(f"the network changes its own state when it runs: {what}", hint=_ARCH)
     return module
+
+
+def _held(script: Any) -> str:
+    """A hash of all that the program holds: a number or a list that it keeps is in no state dict."""
+    return hashlib.sha256(script.save_to_buffer()).hexdigest()
 
 
 def _recorded(script: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> fx.GraphModule:
@@ -73,48 +83,22 @@ def _recorded(script: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> fx.G
     except ImportError as error:
         raise UnsupportedError(f"torch {torch.__version__} cannot record TorchScript any more", hint=_ARCH) from error
     try:
-        with torch.no_grad():
-            recorded = make_fx(script, pre_dispatch=True)(*inputs)
+        # It may ask whether gradients are wanted, and is compared with them switched off: both have to be the same.
+        with torch.enable_grad():
+            recorded = make_fx(script, pre_dispatch=True)(*(_with_gradient(x) for x in inputs))
     except Exception as error:  # whatever the program raises, and torch where it looks at values
         raise UnsupportedError(
             f"{path} cannot be captured for inputs {[tuple(x.shape) for x in inputs]}: {_line(error)}. Control flow "
             "that depends on data, and a wrong --input, are the usual reasons.",
             hint=_ARCH,
         ) from error
-    _require_no_looking(recorded, path)
-    _require_no_reading(script, path)
+    require_no_looking(recorded, path, _ARCH)
+    require_no_reading(script, path, _ARCH)
     return recorded
 
 
-_READS = ("prim::tolist", "aten::str", "aten::format", "aten::percentFormat", "aten::hash")
-"""What takes values out of tensors without an operation that can be recorded."""
-
-
-def _require_no_reading(script: nn.Module, path: Path) -> None:
-    """Of every module: a call through an interface is none that torch puts in its place."""
-    # Nodes die with their graph.
-    graphs = [graph for part in script.modules() if (graph := getattr(part, "inlined_graph", None)) is not None]
-    reads = [(kind, node) for graph in graphs for kind in _READS for node in graph.findAllNodes(kind)]
-    found = {kind for kind, node in reads if any("Tensor" in str(each.type()) for each in node.inputs())}
-    if found:
-        raise UnsupportedError(
-            f"{path} reads values while it runs ({', '.join(sorted(found))}): control flow that depends on data",
-            hint=_ARCH,
-        )
-
-
-def _require_no_looking(recorded: fx.GraphModule, path: Path) -> None:
-    """A program may decide by a size that depends on values, such as how many entries are not zero."""
-    tags = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
-    other = [each for each in pytree.tree_leaves(recorded.graph.output_node().args) if not isinstance(each, fx.Node)]
-    if other:
-        raise UnsupportedError(f"{path} returns {other[:5]} among its tensors", hint=_ARCH)
-    looked = [str(node.target) for node in recorded.graph.nodes if tags & set(getattr(node.target, "tags", ()))]
-    if looked:
-        raise UnsupportedError(
-            f"{path} looks at values while it runs ({', '.join(looked[:5])}): control flow that depends on data",
-            hint=_ARCH,
-        )
+def _with_gradient(x: Tensor) -> Tensor:
+    return x.detach().requires_grad_().clone() if x.is_floating_point() else x
 
 
 class _Script(Tree):
@@ -128,7 +112,7 @@ class _Script(Tree):
         names = {_identity(value): name for name, value in script.state_dict().items()}
         parameters = {name for name, _ in script.named_parameters()}
         for number, node in enumerate(recorded.graph.find_nodes(op="get_attr")):
-            value = getattr(recorded, str(node.target)).detach()
+            value = _tensor(getattr(recorded, str(node.target)))
             name = names.get(_identity(value), f"constants.{number}")
             if name not in self._held.values():
                 self.hold(name, value.clone(), weight=name in parameters)
@@ -165,6 +149,14 @@ class _Script(Tree):
         return self._steps[-1].args[0]
 
 
+def _tensor(held: Any) -> Tensor:
+    if not isinstance(held, Tensor):
+        raise UnsupportedError(
+            "the network holds packed weights, as quantised layers do, and floating point is needed", hint=_ARCH
+        )
+    return held.detach()
+
+
 def _convolution(*arguments: Any) -> Tensor:
     result: Tensor = torch.ops.aten.convolution.default(*arguments[:9])
     return result
@@ -195,6 +187,9 @@ def _quiet() -> Iterator[None]:
 
 
 def _line(error: Exception) -> str:
-    """The last line that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip(" ~<-HER")]
-    return f"{type(error).__name__}: {lines[-1][:300]}" if lines else type(error).__name__
+    """What torch says; where it says nothing, the line of the program that it points at."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line.removeprefix("RuntimeError:").strip() for line in lines if line.strip(" ~<-HER")]
+    marked = [before for before, line in pairwise(lines) if line.endswith("<--- HERE")]
+    said = (told[-1:] if told and told[-1] else marked[-1:]) or [""]
+    return f"{type(error).__name__}: {said[0][:300]}".removesuffix(": ")

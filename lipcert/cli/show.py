@@ -107,9 +107,11 @@ def _claim(result: "Bound") -> Text:
 
 
 def _beside(result: "Bound") -> Iterator[Text]:
-    """What is held fixed in the claim; and what is no proof, beside it."""
+    """What is assumed and held fixed in the claim; and what is no proof, beside it."""
     from lipcert.bounds.result import show
 
+    for assumed in result.claim.assumes:
+        yield Text(f"assumed         {assumed}")
     if fixed := ", ".join(result.certificate["fixed_sha256"]):
         yield Text(f"held fixed      {fixed}, as in the example inputs: a mask that hides padding is the one of these")
     if result.paper is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lipcert.attacks.plan import Plan
-    from lipcert.attacks.run import Threat
+    from lipcert.attacks.threat import Threat
     from lipcert.rules.domain import Box, Domain
     from lipcert.workspace.load import Workspace
     from lipcert.workspace.schema import Suite
@@ -40,8 +40,8 @@ class Flags:
 def read_threat(flags: Flags) -> "Threat":
     """The flags where they are given; else the default model's entry and the suite that the workspace names."""
     from lipcert.attacks.choice import default_suite, takes_ids
-    from lipcert.attacks.run import Threat
     from lipcert.attacks.session import Setup
+    from lipcert.attacks.threat import Threat
     from lipcert.cli.command import command_line
     from lipcert.cli.options import shapes
     from lipcert.errors import UsageError

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,14 @@ from lipcert.checkpoint.hashing import tensor_sha256
 from lipcert.data.arrays import from_code
 from lipcert.data.dataset import Dataset, checked, integers
 from lipcert.errors import InputError
-from lipcert.named import find, importable_from_here
+from lipcert.named import find, here, importable_from_here
 
 _SPEC = re.compile(r"([^:]+\.py|\w+(?:\.\w+)*):(\w+)")
 _RETURN = "It is called without arguments and returns (inputs, labels): arrays, or a list of texts and labels."
 
 
 def is_function(spec: str) -> bool:
-    return _SPEC.fullmatch(spec) is not None and not Path(spec).exists()
+    return _SPEC.fullmatch(spec) is not None and not here(spec).exists()
 
 
 def read(spec: str, limit: int | None) -> Dataset:

@@ -5,6 +5,7 @@ from pathlib import Path
 from lipcert.data import cifar, files, folder, function, idx, lines, npz
 from lipcert.data.dataset import Dataset, Split
 from lipcert.errors import InputError, UsageError
+from lipcert.named import here
 
 _ZIP, _GZIP, _PICKLE, _IDX = b"PK", b"\x1f\x8b", b"\x80", b"\x00\x00\x08"
 FORMATS = (
@@ -24,7 +25,7 @@ def read(spec: str, *, limit: int | None = None, split: Split = "test") -> Datas
         raise UsageError(f"a limit of {limit} leaves no example", hint="Give at least 1.")
     if function.is_function(spec):
         return function.read(spec, limit)
-    path = Path(spec)
+    path = here(spec)
     if path.is_dir():
         return _folder(path, spec, limit, split)
     if not path.is_file():
@@ -37,7 +38,7 @@ def read(spec: str, *, limit: int | None = None, split: Split = "test") -> Datas
 
 def has_both(spec: str) -> bool:
     """Whether `spec` names a place with a test set and a training set."""
-    path = Path(spec)
+    path = here(spec)
     if path.is_dir():
         return idx.has_both(path) if idx.find(path) else cifar.has_both(path)
     return path.is_file() and _is_npz(path, files.start(path, 4)) and npz.has_both(path)

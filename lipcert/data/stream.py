@@ -16,6 +16,7 @@ from lipcert.data.dataset import Dataset
 from lipcert.data.tokenizer import BYTES, Tokenizer
 from lipcert.data.tokens import CHARS, Tokens, digest, named, tokenizer_of
 from lipcert.errors import InputError
+from lipcert.named import here
 
 SHARE = 0.1
 """Of a text, its end: what is held out where nothing else is said."""
@@ -95,7 +96,7 @@ def windows(text: Stream, context: int, limit: int | None = None, share: float =
 
 
 def _read(spec: str) -> _Text:
-    path = Path(spec)
+    path = here(spec)
     if path.is_dir():
         return _folder(path, spec)
     if path.is_file():

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from lipcert.checkpoint.hashing import file_sha256
 from lipcert.data.files import text
 from lipcert.errors import InputError, UsageError
+from lipcert.named import here
 
 BYTES, CHARACTERS = "bytes", "chars:"
 PAD, UNK, NUL = "[PAD]", "[UNK]", "\0"
@@ -44,11 +45,11 @@ def tokenizer(spec: str) -> Tokenizer:
     if spec == BYTES:
         return Bytes()
     if spec.startswith(CHARACTERS):
-        path = Path(spec.removeprefix(CHARACTERS))
+        path = here(spec.removeprefix(CHARACTERS))
         return Characters(
             dict(zip(sorted(set(text(path))), range(0x110000), strict=False)), file_sha256(path), str(path)
         )
-    path = Path(spec)
+    path = here(spec)
     return HuggingFace(path) if path.suffix == ".json" else words(path)
 
 

@@ -1,19 +1,31 @@
 """How text becomes ids, as plain values that a checkpoint can hold, and the tokenizer that they describe.
 
 {"kind": "chars", "characters": "\\n !…"}, {"kind": "bytes"}, {"kind": "words", "words": ["[PAD]", …]}, and for a
-vocabulary in a file {"kind": "file", "path": "…", "sha256": "…"}.
+vocabulary in a file {"kind": "file", "path": "…", "sha256": "…"}, with "pad", the id that fills up, where it is known.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from lipcert.data.files import text
-from lipcert.data.tokenizer import BYTES, CHARACTERS, NUL, PAD, UNK, Bytes, Characters, Tokenizer, Words, tokenizer
+from lipcert.data.tokenizer import (
+    BYTES,
+    CHARACTERS,
+    NUL,
+    PAD,
+    UNK,
+    Bytes,
+    Characters,
+    HuggingFace,
+    Tokenizer,
+    Words,
+    tokenizer,
+)
 from lipcert.errors import InputError, UsageError
+from lipcert.named import here
 
 Tokens = dict[str, Any]
 
@@ -26,11 +38,11 @@ def named(spec: str) -> Tokens:
     if spec == BYTES:
         return {"kind": BYTES}
     if spec.startswith(CHARACTERS):
-        return {"kind": CHARS, "characters": "".join(sorted(set(text(Path(spec.removeprefix(CHARACTERS))))))}
-    if not Path(spec).is_file():
+        return {"kind": CHARS, "characters": "".join(sorted(set(text(here(spec.removeprefix(CHARACTERS))))))}
+    if not here(spec).is_file():
         near = get_close_matches(spec, (CHARS, BYTES, WORDS), n=1)
         raise UsageError(
-            f"tokens {spec!r}: no such file ({Path(spec).absolute()})",
+            f"tokens {spec!r}: no such file ({here(spec).absolute()})",
             hint=f"Did you mean {near[0]!r}?"
             if near
             else "Write chars, bytes, or a vocabulary: a token a line, chars:FILE, or tokenizer.json.",
@@ -111,9 +123,9 @@ def _some(values: list[str]) -> str:
 
 def _filed(tokens: Mapping[str, Any]) -> Tokenizer:
     path = tokens["path"]
-    if not Path(str(path).removeprefix(CHARACTERS)).is_file():
+    if not here(str(path).removeprefix(CHARACTERS)).is_file():
         raise InputError(
-            f"the network's vocabulary {path} is not there ({Path(path).absolute()})",
+            f"the network's vocabulary {path} is not there ({here(path).absolute()})",
             hint=f"Put the file with SHA-256 {tokens['sha256'][:12]}… there, or name it.",
         )
     found = tokenizer(path)
@@ -122,4 +134,6 @@ def _filed(tokens: Mapping[str, Any]) -> Tokenizer:
             f"{path} has the SHA-256 {found.sha256[:12]}…, and the network was trained with {tokens['sha256'][:12]}…",
             hint="Name the vocabulary that it was trained with.",
         )
+    if isinstance(found, HuggingFace):
+        found.pad = tokens.get("pad", found.pad)
     return found

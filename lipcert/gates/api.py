@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from lipcert.gates.evidence import Evidence, Witness
 from lipcert.gates.judge import misses
 from lipcert.gates.place import lines
 from lipcert.gates.result import GateResult, Row, Verdict
+from lipcert.named import named_from
 from lipcert.workspace.gate import Gate
 from lipcert.workspace.load import SETTINGS_FILE, load
 
@@ -32,7 +32,7 @@ def gate(
 
     fresh: compute everything anew, and read no stored result. seconds: for each search behind a bound that is computed.
     update_baseline: replace gate-baseline.json by what is read now, unless a rule is broken or violated.
-    The workspace's folder is the current one meanwhile.
+    What the workspace names is named from `root`; the current folder stays what it is.
 
     A rule that is not met is told by the result. Raises InputError where the workspace is not valid or has no rule,
     OutputError where the baseline cannot be written.
@@ -42,7 +42,7 @@ def gate(
     rules = workspace.settings.gate
     if not rules:
         raise InputError(f"{root / SETTINGS_FILE} has no rule.", hint="Write a [[gate]]: docs/gate.md says how.")
-    with chdir(root):
+    with named_from(root):
         witness = Witness(workspace, rules, fresh=fresh, seconds=seconds, say=progress)
         found = [_evidence(witness, rule) for rule in rules]
     path, places = root / BASELINE_FILE, lines(root / SETTINGS_FILE, len(rules))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from lipcert.attacks.session import open_session
 from lipcert.certificate.prove import Progress
@@ -12,10 +11,12 @@ from lipcert.gates.subject import Once, Subject
 from lipcert.reports.quantities import QUANTITIES, Reading
 from lipcert.reports.record import Record, read_record
 from lipcert.reports.stored import weights_digest
+from lipcert.store.examples import explained
 from lipcert.workspace.gate import Gate
 from lipcert.workspace.load import Workspace
 
 _BY_ATTACK = ("attacked-accuracy", "accuracy-drop")
+_ROUNDED = "by rounding alone: in float64 they keep their class there."
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Evidence:
 
 
 class Witness:
-    """What is known of the models of a workspace, whose folder is the current one."""
+    """What is known of the models of a workspace, within `named_from` its folder."""
 
     def __init__(self, workspace: Workspace, rules: Sequence[Gate], *, fresh: bool, seconds: float, say: Progress):
         open_session.cache_clear()  # a checkpoint may have been written again since the last call
@@ -51,7 +52,7 @@ class Witness:
         return Evidence(reading, weights_digest(record), _notes(record, rule))
 
     def _stored(self, subject: Subject, rule: Gate) -> Record:
-        folder, name = Path(subject.entry.results), rule.model
+        folder, name = subject.results, rule.model
         if not any(folder.glob("*.json")):
             raise InputError(f"{folder} holds no results.", hint=subject.again(rule))
         record = self._once(("record", name), lambda: read_record(folder, name))
@@ -102,12 +103,16 @@ def _required(found: Reading | None, rule: Gate, record: Record) -> Reading:
 def _notes(record: Record, rule: Gate) -> tuple[str, ...]:
     """What the run of attacks itself says against it. Raises InputError where one of its attacks could not be run."""
     run = record.examples.get("attack")
-    if run is None or rule.quantity not in _BY_ATTACK:
+    if run is None or not rule.facts.by_suite:
         return ()
+    rounded = len(explained(run.rows))
+    told = (f"rounding: {rounded} of the examples are fooled within a certified radius, {_ROUNDED}",) * bool(rounded)
+    if rule.quantity not in _BY_ATTACK:
+        return told
     skipped = [name for name, share in run.document["accuracy"][0]["by_attack"].items() if share is None]
     if skipped:
         raise InputError(
             f"the attack {skipped[0]} of the suite could not be run on {rule.model}.",
             hint="Take it out of attacks/*.toml, so that the rule says what was tried.",
         )
-    return tuple(f"{flag['name']}: {flag['sentence']}" for flag in run.document["flags"])
+    return (*told, *(f"{flag['name']}: {flag['sentence']}" for flag in run.document["flags"]))

@@ -5,8 +5,9 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from lipcert.attacks.run import Found, Threat, attacked, certified, predictions
+from lipcert.attacks.run import Found, attacked, certified, predictions
 from lipcert.attacks.session import Session
+from lipcert.attacks.threat import Threat
 from lipcert.bounds.engine import bound as prove_bound
 from lipcert.certificate.prove import Progress
 from lipcert.errors import UnsupportedError

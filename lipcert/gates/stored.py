@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Any
 
-from lipcert.attacks.run import Threat, tried
 from lipcert.attacks.session import Session, open_session
+from lipcert.attacks.threat import Threat, tried
 from lipcert.certificate.check import check
 from lipcert.errors import InputError, RejectedError, ViolationError
 from lipcert.gates.rows import require_rows

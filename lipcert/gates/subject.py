@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lipcert.attacks.choice import default_domain, default_suite, takes_ids
+from lipcert.attacks.exported import weights_of
 from lipcert.attacks.plan import Plan
-from lipcert.attacks.run import Threat
 from lipcert.attacks.session import Session, Setup, open_session
+from lipcert.attacks.threat import Threat
 from lipcert.certificate.document import hashes
 from lipcert.checkpoint.examples import Ids, Shape
 from lipcert.checkpoint.load import load
@@ -18,6 +19,7 @@ from lipcert.checkpoint.model import Model
 from lipcert.errors import InputError, LipcertError
 from lipcert.graph.capture import captured, trace
 from lipcert.graph.graph import Graph
+from lipcert.named import here
 from lipcert.rules.domain import Box, Domain, Everywhere, Vocabulary
 from lipcert.workspace.gate import Gate
 from lipcert.workspace.load import Workspace
@@ -46,7 +48,7 @@ class Once:
 
 @dataclass(frozen=True)
 class Subject:
-    """The folder of the workspace is the current one: all that its entry names is named from there."""
+    """Within `named_from` the folder of the workspace: all that its entry names is named from there."""
 
     name: str
     entry: ModelEntry
@@ -54,7 +56,7 @@ class Subject:
 
     @cached_property
     def model(self) -> Model:
-        return load(Path(self.entry.path), arch=self.entry.arch, inputs=list(self._shapes) or None)
+        return load(here(self.entry.path), arch=self.entry.arch, inputs=list(self._shapes) or None)
 
     @cached_property
     def graph(self) -> Graph:
@@ -62,11 +64,15 @@ class Subject:
         model, entry = self.model, self.entry
         return trace(captured(model), model.example_inputs, output=entry.output or model.output, source=entry.source)
 
+    @property
+    def results(self) -> Path:
+        """The folder of stored results."""
+        return here(self.entry.results)
+
     @cached_property
     def weights(self) -> dict[str, str]:
-        """Hashes, as runs of attacks and of training write them; of a program those of its bound."""
-        module = self.model.module
-        return hashes(module.state_dict() if module is not None else self.graph.weights)
+        """Hashes, as runs of attacks and of training write them."""
+        return hashes(weights_of(self.model.network))
 
     @property
     def domain(self) -> Domain:
@@ -97,15 +103,25 @@ class Subject:
                 f"eps {rule.eps} is not tried by attacks/{name}.toml, which has {tried}.",
                 hint=f"Add it there, or choose one of {tried}.",
             )
-        return Threat(self._setup(rule, inside), plan, name, default_domain(plan, inside))
+        return Threat(self._opened(rule, inside)[0], plan, name, default_domain(plan, inside))
 
     def examples(self, rule: Gate) -> Session:
         """The network and its examples, for a rule that perturbs nothing."""
-        return open_session(self._setup(rule, False))
+        return self._opened(rule, False)[1]
+
+    def _opened(self, rule: Gate, inside: bool) -> tuple[Setup, Session]:
+        setup = self._setup(rule, inside)
+        session = open_session(setup)
+        if rule.examples is not None and len(session.y) != rule.examples:
+            raise InputError(
+                f"the rule asks for {rule.examples} examples; {self.entry.data} has {len(session.y)}.",
+                hint="Ask for no more than there are, or leave examples out of the rule for all of them.",
+            )
+        return setup, session
 
     @property
     def _ids(self) -> bool:
-        return takes_ids(Path(self.entry.path), self.entry.arch or "", self.entry.inputs)
+        return takes_ids(here(self.entry.path), self.entry.arch or "", self.entry.inputs)
 
     def _setup(self, rule: Gate, inside: bool) -> Setup:
         entry = self.entry
@@ -114,8 +130,9 @@ class Subject:
                 f"[models.{self.name}] names no examples.", hint=f"Add data = ... to [models.{self.name}]."
             )
         return Setup(
-            entry.path, entry.data, entry.arch, self._shapes, False, entry.source, inside, entry.output, rule.examples
-        )
+            entry.path, entry.data, entry.arch, self._shapes, False, entry.source, inside, entry.output, rule.examples,
+            root=str(self.workspace.root),
+        )  # fmt: skip
 
     def again(self, rule: Gate) -> str:
         """How the stored results of a rule are made again."""

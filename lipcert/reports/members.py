@@ -10,6 +10,7 @@ from lipcert.bounds.engine import bound
 from lipcert.certificate.document import hashes
 from lipcert.checkpoint.load import load
 from lipcert.errors import InputError, LipcertError, UsageError
+from lipcert.reports.counted import require_counted
 from lipcert.reports.record import Record, certificate_of, read_record, same_weights
 from lipcert.reports.stored import PROVED
 
@@ -63,10 +64,14 @@ def _longer(name: str, member: Member) -> str:
 def look(record: Record) -> str:
     """Whether the checkpoints that the results name still hold these weights, in a sentence.
 
-    Raises InputError where one does not, or where a stored bound is not that of the certificate beside it.
+    Raises InputError where one does not, where a stored bound is not that of the certificate beside it, or a run of
+    examples is not what its table counts.
     """
     if record.folder is not None and record.bound is not None and record.bound["status"] == PROVED:
         certificate_of(record, f"Make both again: lipcert bound CHECKPOINT --out {record.folder} --force")
+    for kind, run in record.examples.items():
+        again = f"lipcert {kind} CHECKPOINT --data DATA --out {record.folder} --force"
+        require_counted(run, kind, f"Make both again: {again}")
     return " ".join(_look(record, path) for path in dict.fromkeys(_checkpoints(record)))
 
 

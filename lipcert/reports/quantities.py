@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from lipcert.reports.record import Document, Examples, Record, Rows
+from lipcert.store.run import BOUND
 
 Standing = Literal["proved", "measured"]
 Better = Literal["lower", "higher"]
@@ -49,20 +50,20 @@ def eps_of(record: Record) -> list[Fraction]:
 
 def bound(record: Record, eps: Fraction | None = None) -> Reading | None:
     """The proved upper bound."""
-    for file, found in _bounds(record):
-        upper = _finite(found["upper"])
-        if upper is not None:
-            return Reading(upper, "proved", file, claim_of(found["claim"]))
-    return None
+    found = _proved(record)
+    upper = _finite(found["upper"]) if found is not None else None
+    if found is None or upper is None:
+        return None
+    return Reading(upper, "proved", BOUND, claim_of(found["claim"]))
 
 
 def slack(record: Record, eps: Fraction | None = None) -> Reading | None:
     """Proved upper bound over the largest ratio that was measured: the bound is at most so many times too large."""
-    for file, found in _bounds(record):
-        upper, lower = _finite(found["upper"]), _finite(found["lower"])
-        if upper is not None and lower is not None and lower > 0:
-            return Reading(_UP.divide(upper, lower), "measured", file, claim_of(found["claim"]))
-    return None
+    found = _proved(record)
+    upper, lower = (None, None) if found is None else (_finite(found["upper"]), _finite(found["lower"]))
+    if found is None or upper is None or lower is None or not lower > 0:
+        return None
+    return Reading(_UP.divide(upper, lower), "measured", BOUND, claim_of(found["claim"]))
 
 
 def accuracy(record: Record, eps: Fraction | None = None) -> Reading | None:
@@ -170,12 +171,9 @@ def _by(shape: Sequence[int]) -> str:
     return "×".join(map(str, shape))
 
 
-def _bounds(record: Record) -> list[tuple[str, Document]]:
-    """All that is proved, each with the file that says so; what `lipcert bound` found stands first."""
-    own = record.bound
-    found = [("bound.json", own)] if own is not None and own["status"] == "proved" else []
-    trained = record.training.document["bounds"] if record.training is not None else []
-    return [*found, *(("train.json", each) for each in trained)]
+def _proved(record: Record) -> Document | None:
+    """The bound that stands beside its certificate; the word of train.json for another is no proof."""
+    return record.bound if record.bound is not None and record.bound["status"] == "proved" else None
 
 
 def _run(
@@ -210,8 +208,8 @@ def _share(
 
 
 def _number(value: object) -> float:
-    """A cell of a column of numbers; anything else is beyond all of them."""
-    return float(value) if isinstance(value, int | float) else math.inf
+    """A cell of a column of numbers; anything else, NaN among it, is beyond all of them."""
+    return float(value) if isinstance(value, int | float) and not math.isnan(value) else math.inf
 
 
 def _finite(value: str | float | None) -> Decimal | None:

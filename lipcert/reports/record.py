@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lipcert.errors import InputError
+from lipcert.store.examples import require_columns
 from lipcert.store.run import BOUND, CERTIFICATE, TRAIN, RunKind, TrainTable, read_run, read_training
 from lipcert.store.schema import read_json
 from lipcert.store.table import Value
@@ -67,6 +68,8 @@ def read_record(folder: Path, name: str = "") -> Record:
     bound = read_json(paths[BOUND], "result") if BOUND in paths else None
     kinds: tuple[RunKind, ...] = ("attack", "certify")
     examples = {kind: Examples(*read_run(paths[f"{kind}.json"], kind)) for kind in kinds if f"{kind}.json" in paths}
+    for kind, run in examples.items():
+        require_columns(paths[f"{kind}.json"], run.document["table"]["columns"])
     training = Training(*read_training(paths[f"{TRAIN}.json"])) if f"{TRAIN}.json" in paths else None
     hashes = {BOUND: bound["weights_sha256"]} if bound is not None else {}
     hashes |= {f"{kind}.json": run.document["model"]["weights_sha256"] for kind, run in examples.items()}

@@ -1,22 +1,25 @@
 """What sections ask of records: all bounds with their claims, runs with examples, and the words for them."""
 
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from lipcert.reports.numbers import up
 from lipcert.reports.record import Examples, Record
 from lipcert.store.run import RunKind
 
-PROVED = "proved"
+PROVED, STATED = "proved", "stated"
+"""The statuses of a bound that has a certificate, and of one that `train.json` alone tells of."""
 
 
 @dataclass(frozen=True)
 class Stated:
-    """A bound with its claim, from `file`. None: not stored, or no finite number."""
+    """A bound with its claim, from `file`. None: not stored, or no finite number. again: the command that proves it."""
 
     file: str
     status: str
@@ -25,6 +28,7 @@ class Stated:
     lower: float | None
     product: Decimal | None
     paper: Decimal | None
+    again: str = ""
 
     @property
     def proved(self) -> Decimal | None:
@@ -32,11 +36,22 @@ class Stated:
 
 
 def stated(record: Record) -> list[Stated]:
-    """All bounds that are stored: what `lipcert bound` found, and what was proved at the end of training."""
+    """All bounds that are stored: what stands beside its certificate, and what is told of the end of training."""
     found = [_stated("bound.json", record.bound, record.bound["status"])] if record.bound is not None else []
     if record.training is not None:
-        found += [_stated("train.json", each, PROVED) for each in record.training.document["bounds"]]
+        bounds = record.training.document["bounds"]
+        found += [replace(_stated("train.json", each, STATED), again=_again(record, each["claim"])) for each in bounds]
     return found
+
+
+def _again(record: Record, claim: Mapping[str, Any]) -> str:
+    """The command that proves the bound of a training run, and leaves its certificate beside it."""
+    assert record.training is not None  # as `stated` asks
+    folder = record.folder or Path("FOLDER")
+    domain, _, radius = claim["domain"].partition("+")
+    flags = ["--norm", claim["norm"], "--domain", domain, *(["--radius", radius] if radius else [])]
+    checkpoint = str(folder / record.training.document["model"]["path"])
+    return shlex.join(["lipcert", "bound", checkpoint, *flags, "--out", str(folder)])
 
 
 def claims(record: Record) -> list[Stated]:
@@ -68,7 +83,8 @@ def where(claim: Mapping[str, Any]) -> str:
     shape = "×".join(map(str, claim["shape"]))
     start = f"from {claim['module']} {shape}" if claim["module"] else f"input {shape}"
     output = f", output {claim['output']}" if claim["output"] else ""
-    return f"for x, x' in {claim['domain']}, {claim['arithmetic']} arithmetic, {start}{output}"
+    assumed = "".join(f"; {each}" for each in claim.get("assumes", ()))
+    return f"for x, x' in {claim['domain']}, {claim['arithmetic']} arithmetic, {start}{output}{assumed}"
 
 
 def label(claim: Mapping[str, Any]) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from lipcert.reports import html, markdown
 from lipcert.reports.content import Picture, Report
+from lipcert.reports.figures.kept import replace_figures
 from lipcert.reports.figures.style import encode, looks
-from lipcert.store.atomic import require_free, write_bytes
+from lipcert.store.atomic import require_free, write_text
 from lipcert.store.lock import locked
 
 PAGE, TEXT = "report.html", "report.md"
@@ -20,7 +21,8 @@ def write_report(make: Callable[[], Report], out: Path, *, force: bool, say: Say
     """The report that `make` gives, and the path of report.html; beside it report.md, and figures/ as SVG and PNG.
 
     Raises OutputError where another lipcert writes there, or one of the files exists and `force` is not given; then
-    nothing is written. What matplotlib warns of is said.
+    nothing is written. With `force`, figures that an earlier report left and this one has not are removed. What
+    matplotlib warns of is said.
     """
     with locked(out):
         for name in (PAGE, TEXT):
@@ -30,18 +32,15 @@ def write_report(make: Callable[[], Report], out: Path, *, force: bool, say: Say
             pictures = [item for section in report.sections for item in section.items if isinstance(item, Picture)]
             for name in (f"{each.name}.{ending}" for each in pictures for ending in ("svg", "png")):
                 require_free(out / markdown.FIGURES / name, overwrite=force)
-            files = _rendered(report, pictures)
-        for path, content in files.items():
-            write_bytes(out / path, content, overwrite=force)
+            page, text, figures = html.render(report), markdown.render(report), _figures(pictures)
+        replace_figures(out / markdown.FIGURES, figures, overwrite=force, say=say)
+        for name, content in ((TEXT, text), (PAGE, page)):  # the page last: where it is, all is
+            write_text(out / name, content, overwrite=force)
     return report, out / PAGE
 
 
-def _rendered(report: Report, pictures: list[Picture]) -> dict[str, bytes]:
-    """The page last: where it is, all is."""
-    page = html.render(report).encode()
-    drawn = [encode(each.figure, each.name) for each in pictures]
-    figures = {f"{markdown.FIGURES}/{name}": content for files in drawn for name, content in files.items()}
-    return {**figures, TEXT: markdown.render(report).encode(), PAGE: page}
+def _figures(pictures: list[Picture]) -> dict[str, bytes]:
+    return {name: content for each in pictures for name, content in encode(each.figure, each.name).items()}
 
 
 @contextmanager

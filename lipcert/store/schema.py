@@ -85,10 +85,12 @@ def _read(path: Path) -> str:
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_without_repeats)
+        value = json.loads(
+            text, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole, object_pairs_hook=_without_repeats
+        )
     except RecursionError:
         raise InputError(f"{path} is nested too deeply", hint=_HINT) from None
-    except ValueError as error:  # also what the three hooks raise
+    except ValueError as error:  # also what the hooks raise
         raise InputError(f"{path} is no strict JSON: {error}", hint=_HINT) from None
     if not isinstance(value, dict):
         raise InputError(f"{path} holds no JSON object", hint=_HINT)
@@ -117,6 +119,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is beyond the float range")
     return number
+
+
+def _whole(text: str) -> int:
+    _finite(text)
+    return int(text)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

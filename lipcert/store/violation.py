@@ -25,6 +25,7 @@ class Network:
 
     path, arch, inputs: of the checkpoint, --arch ("" for none), --input. weights_sha256: by name.
     place: the module whose output is perturbed; None for the input. output: the one attacked, "" where there is one.
+    folder: that path and arch are written from.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class Network:
     inputs: Sequence[str] = ()
     place: str | None = None
     output: str = ""
+    folder: Path = Path()
 
 
 def write_violation(
@@ -105,7 +107,7 @@ def _claim(eps: Fraction, norm: str, network: Network, seed: int, message: str) 
 def _network(network: Network) -> dict[str, Any]:
     return {
         "version": VERSION,
-        "folder": str(Path.cwd()),
+        "folder": str(network.folder.absolute()),
         "path": str(network.path),
         "arch": network.arch,
         "inputs": list(network.inputs),

@@ -11,7 +11,7 @@ from lipcert.checkpoint.lipcert import recipe_for, recipe_sha256
 from lipcert.norms import ball
 from lipcert.stages import stage
 from lipcert.store.log import read_log
-from lipcert.store.run import Table, TrainTable, write_training
+from lipcert.store.run import Table, TrainTable, write_bound, write_training
 from lipcert.training import casts, metrics, observe, spectra
 from lipcert.training.evaluate import Quality, proved, validation
 from lipcert.training.folder import ACTIVATIONS, CHECKPOINT, SPECTRA, Folder
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
 
 
 def finish(session: Session, folder: Folder, seconds: float, name: Name) -> Outcome | None:
-    """Cast the weights, prove the bound, and write train.json with its tables; None in all processes but the first.
+    """Cast the weights, prove the bound, and write it down with all tables; None in all processes but the first.
 
     seconds: for the search behind the bound.
     """
@@ -57,8 +57,16 @@ def finish(session: Session, folder: Folder, seconds: float, name: Name) -> Outc
         "spectra": Table(spectra.COLUMNS, read_log(folder.path, SPECTRA, spectra.COLUMNS)),
         "casts": Table(casts.COLUMNS, casts.rows(cast)),
     }
+    if bound is not None:
+        _prove(session, folder, bound, name)
     write_training(folder.path, _found(session, last, bound, name), tables, overwrite=True)
     return Outcome(Quality(last.validation_loss, last.validation_accuracy), bound)
+
+
+def _prove(session: Session, folder: Folder, bound: Bound, name: Name) -> None:
+    """Leave the bound with its certificate, as `lipcert bound --out` does; no path: the network lies beside."""
+    told = {"command": name.command, "network_sha256": _model(session)["network_sha256"]}
+    write_bound(folder.path, bound.to_json() | told, bound.certificate, overwrite=True)
 
 
 def _found(session: Session, last: Row, bound: Bound | None, name: Name) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from lipcert.checkpoint.lipcert import TRAINING
 from lipcert.checkpoint.lipcert import save as save_checkpoint
 from lipcert.errors import InputError, OutputError
 from lipcert.store.log import Log
-from lipcert.store.run import TRAIN
+from lipcert.store.run import BOUND, CERTIFICATE, TRAIN
 from lipcert.training import observe, spectra
 from lipcert.training.batches import Batch
 from lipcert.training.loop import Progress
@@ -26,7 +26,7 @@ ACTIVATIONS, SPECTRA, CASTS = "activations", "spectra", "casts"
 
 _GROWING = tuple(f"{name}.csv" for name in (METRICS, ACTIVATIONS, SPECTRA))
 _TWINS = tuple(f"{name}.parquet" for name in (METRICS, ACTIVATIONS, SPECTRA, CASTS))
-_FILES = (f"{TRAIN}.json", STATE, CHECKPOINT, f"{CASTS}.csv", *_TWINS, *_GROWING)
+_FILES = (f"{TRAIN}.json", BOUND, CERTIFICATE, STATE, CHECKPOINT, f"{CASTS}.csv", *_TWINS, *_GROWING)
 """All of a run; first what speaks of the others."""
 
 

@@ -105,7 +105,12 @@ def test_what_is_left_out_of_a_network_is_told(
     config.write_text(config.read_text().replace("BertForSequenceClassification", "BertModel"))
     assert run(monkeypatch, "bound", folder, *IDS, "--seconds", "0.1", "--json") == ExitCode.OK
     out, err = capsys.readouterr()
-    assert json.loads(out)["claim"]["output"] == "last_hidden_state"
+    claim = json.loads(out)["claim"]
+    assert claim["output"] == "last_hidden_state"
+    assert claim["assumes"] == [
+        "tokens of id 0, which fill texts up, are masked", "all tokens are of type 0",
+        "of the file these tensors are left out: classifier.bias, classifier.weight",
+    ]  # fmt: skip
     assert "left out, as the network has no place for them: classifier.bias, classifier.weight" in err
 
 
@@ -115,3 +120,21 @@ def test_a_claim_with_a_mask_says_what_is_held_fixed(
     for name, told in (("BertForSequenceClassification", True), ("GPT2LMHeadModel", False)):
         assert run(monkeypatch, "bound", saved(name), *IDS, "--seconds", "0.1") == ExitCode.OK
         assert ("held fixed      ids" in capsys.readouterr().out) is told
+
+
+def test_what_a_claim_assumes_stands_in_every_file_and_cannot_be_changed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, told = saved("BertForSequenceClassification"), "tokens of id 0, which fill texts up, are masked"
+    assert run(monkeypatch, "bound", folder, *IDS, "--seconds", "0.1", "--out", "run") == ExitCode.OK
+    assert f"assumed         {told}" in capsys.readouterr().out
+    assert told in json.loads(Path("run/bound.json").read_text())["claim"]["assumes"]
+    certificate = json.loads(Path("run/certificate.json").read_text())
+    assert told in certificate["claim"]["assumes"]
+    assert run(monkeypatch, "report", "run", "--out", "page") == ExitCode.OK
+    assert any(told in page.read_text() for page in Path("page").glob("*.md"))
+    assert run(monkeypatch, "verify", "run/certificate.json", folder) == ExitCode.OK
+    for assumed in (certificate["claim"]["assumes"][1:], [*certificate["claim"]["assumes"], "nothing"]):
+        Path("forged.json").write_text(json.dumps(certificate | {"claim": certificate["claim"] | {"assumes": assumed}}))
+        assert run(monkeypatch, "verify", "forged.json", folder) == ExitCode.REJECTED
+        assert "claim.assumes" in capsys.readouterr().err

@@ -2,12 +2,19 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper, parser
 from torch import Tensor, nn
+
+import lipcert
+from lipcert import checkpoint
+
+LINEAR = "g (float[1,4] x) => (float[1,3] y) { y = MatMul(x, W) }"
+W = np.arange(12, dtype=np.float32).reshape(4, 3)
 
 
 class Block(nn.Module):
@@ -47,7 +54,7 @@ class ViT(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.patches(x).flatten(2).transpose(1, 2)
-        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1) + self.positions
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.positions
         x = self.attention(x)
         x = x + self.narrow(nn.functional.gelu(self.wide(self.norm(x))))
         return self.head(x[:, 0])
@@ -87,6 +94,17 @@ def export(module: nn.Module, shape: tuple[int, ...], path: Path, opset: int = 1
             module, (torch.rand(1, *shape),), str(path), dynamo=False, opset_version=opset, input_names=["x"],
             output_names=["y"], dynamic_axes={"x": {0: "n"}, "y": {0: "n"}} if batch else None,
         )  # fmt: skip
+    return path
+
+
+def export_dynamo(
+    module: nn.Module, inputs: tuple[Tensor, ...], path: Path, *, batch: bool = False, **options: object
+) -> Path:
+    """By torch's newer exporter, the default. batch: leaves the number of examples open; inputs are then two."""
+    open_axes = tuple({0: torch.export.Dim("n")} for _ in inputs) if batch else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module, inputs, str(path), dynamo=True, verbose=False, dynamic_shapes=open_axes, **options)  # type: ignore[arg-type]
     return path
 
 
@@ -143,3 +161,15 @@ def rewritten(path: Path, change: "object") -> Path:
     change(model)
     path.write_bytes(model.SerializeToString())
     return path
+
+
+def loaded(path: Path, **options: Any) -> nn.Module:
+    model = checkpoint.load(path, **options)
+    assert model.module is not None
+    return model.module
+
+
+def bounded(path: Path) -> lipcert.Bound:
+    model = checkpoint.load(path)
+    assert model.module is not None
+    return lipcert.bound(model.module, model.example_inputs, seconds=0.0)

@@ -33,7 +33,7 @@ WEIGHTS: dict[str, Array] = {
     "MASK": np.triu(np.ones((6, 6)), 1) > 0, "MINUS": np.float32(-np.inf), "KEEP": np.triu(np.ones((6, 6))) < 1,
     "UP": np.float32([1, 1, 2, 3]), "DOWN": np.float32([1, 1, 0.5, 0.5]), "NONE": np.float32([]),
     "MINUSONE": np.int64([-1]), "ZERO": np.int64([0]), "TWOS": np.int64([2]), "ACROSS": np.int64([[2], [1], [-1], [0]]),
-    "ROWS": np.int64([[2], [0]]),
+    "ROWS": np.int64([[2], [0]]), "NAUGHT": np.float32(0), "EMPTY": np.int64([]),
 }  # fmt: skip
 
 
@@ -240,6 +240,7 @@ WINDOWS = [
 MOVES = [
     Row("Concat", "y = Concat<axis=1>(x, FULL, x)"),
     Row("Concat", "y = Concat<axis=-1>(x, x)", 7),
+    Row("Gather", "g = Gather<axis=1>(x, EMPTY) s = Size(g) c = Cast<to=1>(s) y = Add(x, c)"),
     Row("DepthToSpace", "y = DepthToSpace<blocksize=2>(x)"),
     Row("DepthToSpace", 'y = DepthToSpace<blocksize=2, mode="CRD">(x)'),
     Row("DepthToSpace", "y = DepthToSpace<blocksize=2>(x)", 7, shape=(1, 8, 2, 3)),
@@ -274,7 +275,9 @@ MOVES = [
     Row("Resize", f"y = Resize{way('tf_half_pixel_for_nn', 'floor')}(x, NONE, UP)", 11),
     Row("Resize", f"s = {ints(12, 18)} y = Resize{way('pytorch_half_pixel', 'round_prefer_ceil', 2, 3)}(x, , , s)", 18),
     Row("Upsample", "y = Upsample(x, UP)", 9),
+    Row("Upsample", "y = Upsample<scales=[1.0, 1.0, 2.6, 1.0]>(x)", 7, shape=(1, 2, 5, 3)),
     Row("Upsample", "y = Upsample<scales=[1.0, 1.0, 2.0, 3.0]>(x)", 7),
+    Row("Slice", f"s = {ints(-99)} e = {ints(-99)} a = {ints(2)} t = {ints(-1)} y = Slice(x, s, e, a, t)"),
     Row("Slice", "y = Slice<starts=[1, -3], ends=[3, 1000], axes=[1, 3]>(x)", 9),
     Row("Slice", f"s = {ints(0, 1)} e = {ints(1, 9)} y = Slice(x, s, e)"),
     Row("Slice", f"s = {ints(-1, 5)} e = {ints(-99, 0)} a = {ints(1, -1)} t = {ints(-1, -2)} y = Slice(x, s, e, a, t)"),
@@ -284,6 +287,7 @@ MOVES = [
     Row("Split", "a, b, y = Split<axis=1, num_outputs=3>(x)", 18, shape=(1, 8, 3)),
     Row("Squeeze", "u = Unsqueeze<axes=[0, 3]>(x) y = Squeeze<axes=[0, -3]>(u)", 11),
     Row("Squeeze", f"a = {ints(1)} y = Squeeze(x, a)", shape=(1, 1, 6)),
+    Row("Squeeze", "y = Squeeze(x, EMPTY)", shape=(1, 1, 6)),
     Row("Squeeze", "y = Squeeze(x)", shape=(1, 1, 6)),
     Row("Tile", f"t = {ints(1, 2, 1, 3)} y = Tile(x, t)"),
     Row("Transpose", "y = Transpose(x)"),
@@ -294,6 +298,11 @@ MOVES = [
     Row("Unsqueeze", f"a = {ints(-1, 1)} y = Unsqueeze(x, a)"),
     Row("Where", "y = Where(KEEP, x, HALF)"),
     Row("Where", "w = Where(MASK, MINUS, x) y = Softmax(w)"),
+    Row("IsNaN", "m = Where(MASK, MINUS, x) s = Softmax(m) n = IsNaN(s) y = Where(n, NAUGHT, s)"),
+    Row("IsNaN", "n = IsNaN(V) y = Where(n, HALF, x)", 9),
+    Row("IsNaN", "n = IsNaN(x) y = Where(n, NAUGHT, x)", bounded=False),
+    Row("Add", "m = MatMul(x, W) y = Add(BIAS, m)"),
+    Row("Add", "m = MatMul(x, W) a = Add(m, BIAS) y = Mul(a, m)"),
 ]  # fmt: skip
 
 KNOWN = [

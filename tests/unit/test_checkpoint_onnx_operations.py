@@ -31,7 +31,7 @@ def computed(path: Path, x: Tensor) -> Tensor:
 
 
 @every_row
-def test_an_operation(row: Row, tmp_path: Path) -> None:
+def test_an_operation_and_a_batch_of_it_example_by_example(row: Row, tmp_path: Path) -> None:
     model = checkpoint.load(row.write(tmp_path / "m"))
     assert model.module is not None
     (x,) = model.example_inputs
@@ -41,6 +41,9 @@ def test_an_operation(row: Row, tmp_path: Path) -> None:
     y, expected = model.module(x), computed(tmp_path / "m", x[0] if whole else x)
     assert y.shape in (expected.shape, (1, *expected.shape))
     torch.testing.assert_close(y.reshape(expected.shape), expected, atol=2e-5, rtol=2e-5)
+    several = torch.cat([x, x, x.flip(1)])
+    apart = torch.cat([model.module(each) for each in several.split(1)])
+    torch.testing.assert_close(model.module(several), apart, atol=2e-5, rtol=2e-5)
 
 
 @pytest.mark.slow
@@ -54,16 +57,6 @@ def test_an_operation_can_be_lowered(row: Row, tmp_path: Path) -> None:
     else:
         with pytest.raises(UnsupportedError, match="jumps"):
             trace(program, model.example_inputs)
-
-
-@every_row
-def test_a_batch_is_computed_example_by_example(row: Row, tmp_path: Path) -> None:
-    model = checkpoint.load(row.write(tmp_path / "m"))
-    assert model.module is not None
-    (x,) = model.example_inputs
-    several = torch.cat([x, x, x.flip(1)])
-    apart = torch.cat([model.module(each) for each in several.split(1)])
-    torch.testing.assert_close(model.module(several), apart, atol=2e-5, rtol=2e-5)
 
 
 def test_every_operation_has_a_row() -> None:

@@ -43,6 +43,11 @@ def frozen(module: nn.Module, shape: tuple[int, ...], path: Path) -> Path:
     return path
 
 
+def encoder_layer() -> nn.Module:
+    """Without gradients torch runs it as one operation of its own, with them as those that it consists of."""
+    return nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, activation="gelu")
+
+
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], Write]] = {
     "MLP, scripted": (mlp, (6,), script),
     "CNN, scripted": (cnn, (1, 16, 16), script),
@@ -50,6 +55,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], Write]] = {
     "residual CNN, traced": (resnet, (1, 8, 8), traced),
     "residual CNN, frozen": (resnet, (1, 8, 8), frozen),
     "ViT, traced": (ViT, (1, 8, 8), traced),
+    "encoder layer, scripted": (encoder_layer, (3, 8), script),
 }
 
 
@@ -161,6 +167,60 @@ class Remembers(nn.Module):
         return x + self.seen
 
 
+class CountsCalls(nn.Module):
+    """A number that is in no state dict, and matters after some calls."""
+
+    calls: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x * (100.0 if self.calls > 50 else 1.0)
+
+
+class Collects(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = [torch.zeros(1)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(x)
+        return x * (100.0 if len(self.seen) > 50 else 1.0)
+
+
+class KeepsTheLast(nn.Module):
+    """By less than rounding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = torch.zeros(1, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x + 1e-12 * self.last
+        self.last = x
+        return y
+
+
+class CountsStored(nn.Module):
+    """How many entries are stored is how many are not zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (100.0 if x.to_sparse()._nnz() < 4 else 1.0)
+
+
+class AsksForGradients(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (100.0 if torch.is_grad_enabled() else 1.0)
+
+
+class AsksItsInput(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (100.0 if x.requires_grad else 1.0)
+
+
 class Random(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x + torch.rand_like(x)
@@ -172,11 +232,17 @@ class Several(nn.Module):
 
 
 REFUSED: dict[str, tuple[Callable[[], nn.Module], type[LipcertError], str]] = {
-    "control flow that depends on data": (Decides, UnsupportedError, "Control flow that depends on data"),
+    "control flow that depends on data": (Decides, UnsupportedError, r"if bool.*Control flow that depends on data"),
     "a size that depends on data": (Counts, UnsupportedError, "looks at values"),
     "a list of values": (Lists, UnsupportedError, "reads values while it runs .prim::tolist"),
     "values as text": (Prints, UnsupportedError, "reads values while it runs .aten::str"),
     "state that changes": (Remembers, UnsupportedError, "not what TorchScript computes|changes its own state"),
+    "a count of its calls": (CountsCalls, UnsupportedError, "changes its own state"),
+    "a list that grows": (Collects, UnsupportedError, "changes its own state"),
+    "the input before": (KeepsTheLast, UnsupportedError, "changes its own state"),
+    "a number of entries": (CountsStored, UnsupportedError, "reads values while it runs .aten::_nnz"),
+    "whether gradients are wanted": (AsksForGradients, UnsupportedError, "not what TorchScript computes"),
+    "whether the input wants gradients": (AsksItsInput, UnsupportedError, "not what TorchScript computes"),
     "randomness": (Random, UnsupportedError, "not what TorchScript computes"),
     "a number beside tensors": (Several, UnsupportedError, "among its tensors"),
     "another shape": (mlp, UnsupportedError, "wrong --input"),
@@ -204,6 +270,13 @@ def test_dropout_that_tracing_kept_in_train_mode_is_refused(tmp_path: Path) -> N
     )
     with pytest.raises(UnsupportedError):
         loaded(tmp_path / "net", (4,))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_packed_weights_of_quantised_layers_are_refused(tmp_path: Path) -> None:
+    quantised = torch.ao.quantization.quantize_dynamic(seeded(mlp).eval(), {nn.Linear}).eval()
+    with pytest.raises(UnsupportedError, match="packed weights"):
+        loaded(script(quantised, (6,), tmp_path / "net"), (6,))
 
 
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lipcert.checkpoint import memory, weights
 from lipcert.checkpoint.hashing import tensor_sha256
+from lipcert.checkpoint.huggingface.library import ARCH
 from lipcert.checkpoint.names import Mismatch
 from lipcert.errors import InputError, ResourceError
 
@@ -94,5 +95,5 @@ def _require_exact(network: nn.Module, tensors: Mapping[str, Tensor], dtype: tor
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         raise InputError(
             f"{source}: what transformers loads differs from the files in {', '.join(names[:_SHOWN])}{more}",
-            hint="They are stored in another form than the network's: load it with transformers, and save it again.",
+            hint=f"They are stored in another form than the network's. {ARCH}",
         )

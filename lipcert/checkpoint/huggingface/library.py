@@ -1,5 +1,6 @@
 """transformers, an optional package: its config of a folder and its class for it. Nothing is downloaded."""
 
+import dataclasses
 import logging
 import warnings
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ HEADS = (
 )
 """What a network may be for, by transformers' tables from configs to classes."""
 
-_ARCH = "Or write what builds the network as a function: --arch net.py:net."
+ARCH = "Or write what builds the network as a function: --arch net.py:net."
 
 
 @contextmanager
@@ -58,13 +59,35 @@ def config_of(folder: Path, transformers: Any) -> Any:
     told = plain_json.table(folder / CONFIG)
     if reasons := _reasons(told):
         listed = "\n".join(f"  {reason}" for reason in reasons)
-        raise UnsupportedError(f"{folder / CONFIG}: this network cannot be loaded:\n{listed}", hint=_ARCH)
+        raise UnsupportedError(f"{folder / CONFIG}: this network cannot be loaded:\n{listed}", hint=ARCH)
     try:
         config = transformers.AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # each kind of config checks its fields in its own way
         raise _unreadable(folder, told, error, transformers) from error
+    if reasons := _unread(unknown_keys(config, transformers), transformers):
+        listed = "\n".join(f"  {reason}" for reason in reasons)
+        raise UnsupportedError(f"{folder / CONFIG}: this network cannot be loaded:\n{listed}", hint=ARCH)
     config.use_cache, config.output_attentions, config.output_hidden_states = False, False, False
+    config._attn_implementation = "eager"  # whatever kernels it was saved with: they compute the same
     return config
+
+
+def unknown_keys(config: Any, transformers: Any) -> dict[str, Any]:
+    """What the file says and transformers does not know of this kind, empty values apart."""
+    known = {field.name for field in dataclasses.fields(config)} | set(transformers.PreTrainedConfig().to_dict())
+    return {
+        key: value for key, value in config.to_dict().items()
+        if key not in known and key != "model_type" and not key.startswith("_") and value not in (None, False, {}, [])
+    }  # fmt: skip
+
+
+def _unread(unknown: dict[str, Any], transformers: Any) -> list[str]:
+    """Of the unknown keys those that make another network, in versions that read them."""
+    found = [f"pruned_heads: transformers {transformers.__version__} prunes none"] if "pruned_heads" in unknown else []
+    kind = unknown.get("position_embedding_type", "absolute")
+    if kind != "absolute":
+        found.append(f"position_embedding_type: {kind!r}, and transformers {transformers.__version__} has no such one")
+    return found
 
 
 def _unreadable(
@@ -74,7 +97,7 @@ def _unreadable(
     if kind not in transformers.CONFIG_MAPPING:
         return UnsupportedError(
             f"{folder / CONFIG}: transformers {version} does not know the model_type {kind!r}",
-            hint=f"A newer transformers may. {_ARCH}",
+            hint=f"A newer transformers may. {ARCH}",
         )
     return InputError(f"{folder / CONFIG} is no config of {kind}: {_line(error)}", hint="Correct it, or save it again.")
 
@@ -110,10 +133,10 @@ def class_of(folder: Path, config: Any, transformers: Any) -> Any:
         raise UnsupportedError(
             f"{folder / CONFIG} names the class {wanted}, and of {config.model_type} these can be bounded: "
             f"{', '.join(known) or 'none'}",
-            hint=f"Load it as one of them and save that. {_ARCH}",
+            hint=f"Load it as one of them and save that. {ARCH}",
         )
     if known[wanted].main_input_name not in ("input_ids", "pixel_values"):
-        raise UnsupportedError(f"{wanted} reads {known[wanted].main_input_name}, no token ids or pixels", hint=_ARCH)
+        raise UnsupportedError(f"{wanted} reads {known[wanted].main_input_name}, no token ids or pixels", hint=ARCH)
     return known[wanted]
 
 

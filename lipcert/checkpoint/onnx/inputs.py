@@ -34,7 +34,12 @@ class Declared:
     @property
     def batched(self) -> bool:
         """Whether the first axis is one of examples: open, or of size 1. Else the whole input is one example."""
-        return self.sizes is None or (bool(self.sizes) and (isinstance(self.sizes[0], str) or self.sizes[0] == 1))
+        return self.open or bool(self.sizes and self.sizes[0] == 1)
+
+    @property
+    def open(self) -> bool:
+        """Whether the file takes any number of examples."""
+        return self.sizes is None or (bool(self.sizes) and isinstance(self.sizes[0], str))
 
 
 def declared(model: "ModelProto", path: Path) -> list[Declared]:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from lipcert.checkpoint.onnx.file import node_name, refusal, version
-from lipcert.checkpoint.onnx.ops.call import Call, Op
+from lipcert.checkpoint.onnx.joins import joined
+from lipcert.checkpoint.onnx.ops.call import Call, Op, Step
 from lipcert.checkpoint.onnx.ops.table import OPS
 from lipcert.checkpoint.onnx.tensors import attributes, dtype_of, to_torch
 from lipcert.errors import InputError, ResourceError, UnsupportedError
@@ -18,16 +19,6 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 _SHAPES_ALONE = ("Shape", "Size")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operation in forward. inputs: names of values; None where one is left out, or known before."""
-
-    name: str
-    call: Call
-    inputs: tuple[str | None, ...]
-    outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -67,7 +58,7 @@ def plan(model: "ModelProto", names: Sequence[str], inputs: Sequence[Tensor], pa
         raise refusal(path, run.problems)
     outputs = tuple(value.name for value in graph.output)
     steps, needed = [], set(outputs)
-    for step in reversed(run.steps):
+    for step in reversed(joined(run.steps, run.constants, outputs)):
         if needed & set(step.outputs):
             steps.append(step)
             needed.update(name for name in step.inputs if name is not None)

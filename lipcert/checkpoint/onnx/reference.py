@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lipcert.checkpoint import agree
+from lipcert.checkpoint.onnx.batch import require_apart
 from lipcert.checkpoint.onnx.inputs import Declared, tables
 from lipcert.errors import InputError
 
@@ -21,7 +22,10 @@ _Runner = Callable[[Mapping[str, Any]], Sequence[Any]]
 def require_same(
     module: nn.Module, model: "ModelProto", path: Path, declared: Sequence[Declared], examples: agree.Inputs
 ) -> None:
-    """Compares module and file on the example inputs and on random ones. Raises UnsupportedError, InputError."""
+    """Compares module and file on the example inputs and on random ones, and two examples with each of them alone.
+
+    Raises UnsupportedError, InputError.
+    """
     names = [value.name for value in model.graph.output]
     runner, whose = _runner(path, declared, examples, names)
 
@@ -30,6 +34,7 @@ def require_same(
 
     probes = [examples, *(_another(declared, tables(model), examples, seed) for seed in range(3))]
     agree.require_same(module, reference, probes, whose, _BUG)
+    require_apart(reference, declared, (probes[1], probes[2]), names, path)
 
 
 def _runner(path: Path, declared: Sequence[Declared], examples: agree.Inputs, names: list[str]) -> tuple[_Runner, str]:

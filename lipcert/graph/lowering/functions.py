@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import torch
 from torch.fx import Node as FxNode
 
 from lipcert.graph.lowering.arithmetic import entrywise, product
@@ -43,6 +44,19 @@ def gelu(state: Lowering, fx: FxNode, path: str) -> str | None:
     form = argument(fx, 1, "approximate", "none")
     entrywise(state, fx, path, state.node(fx.args[0]), {"none": "gelu", "tanh": "gelu_tanh"}[form], {})
     return None
+
+
+_SOFTPLUS = function("softplus", ("beta", 1.0), ("threshold", 20.0))
+
+
+def softplus(state: Lowering, fx: FxNode, path: str) -> str | None:
+    """log(1 + exp(βx))/β. torch returns x itself where βx > threshold: a jump by about exp(-threshold)/β from the value
+    threshold/β, which has to be less than rounding is.
+    """
+    threshold, dtype = float(argument(fx, 2, "threshold", 20.0)), fx.meta["val"].dtype
+    if threshold < 20 or math.exp(-threshold) > torch.finfo(dtype).eps / 2 * threshold:
+        return f"softplus with threshold = {threshold:g} jumps there, by more than rounding in {dtype}; 40 is enough"
+    return _SOFTPLUS(state, fx, path)
 
 
 def elu(state: Lowering, fx: FxNode, path: str) -> str | None:

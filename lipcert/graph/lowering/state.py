@@ -9,6 +9,12 @@ from torch.fx import Node as FxNode
 
 from lipcert.rules.types import Node
 
+_UNSET = frozenset(
+    getattr(torch.ops.aten, name)
+    for name in ("empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided")
+)
+"""They return memory as it was found: no numbers until some are written there."""
+
 
 class Lowering:
     """Core nodes built so far, beside the values that depend on no perturbed input.
@@ -41,7 +47,8 @@ class Lowering:
         target: Any = fx.target
         try:
             with torch.no_grad():
-                self.constants[fx.name] = target(*self.constant(fx.args), **self.constant(fx.kwargs))
+                value = target(*self.constant(fx.args), **self.constant(fx.kwargs))
+                self.constants[fx.name] = _no_number(value) if _is_unset(target) else value
         except Exception as error:  # noqa: BLE001 - any operation at all can stand here
             return f"constants that cannot be evaluated ({error})"
         return None
@@ -137,3 +144,12 @@ def permute(state: Lowering, fx: FxNode, path: str, node: Node, axes: Sequence[i
 def reshaped(state: Lowering, fx: FxNode, path: str, node: Node, shape: Sequence[int]) -> Node:
     """The entries of `node` in their order, in another shape."""
     return state.add(fx, path, "reshape", [node], shape=shape, attrs={"from": list(node.shape)})
+
+
+def _is_unset(target: Any) -> bool:
+    return getattr(target, "overloadpacket", None) in _UNSET
+
+
+def _no_number(value: Tensor) -> Tensor:
+    """Filled with what is refused wherever it is used."""
+    return value.fill_(torch.nan if value.is_floating_point() else torch.iinfo(value.dtype).max)

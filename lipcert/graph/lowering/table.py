@@ -76,7 +76,7 @@ LOWER: Mapping[str, Lower] = {
     "aten.elu.default": functions.elu,
     "aten.celu.default": function("celu", ("alpha", 1.0)),
     "aten.selu.default": function("selu"),
-    "aten.softplus.default": function("softplus", ("beta", 1.0), ("threshold", 20.0)),
+    "aten.softplus.default": functions.softplus,
     "aten.log_sigmoid.default": function("logsigmoid"),
     "aten.erf.default": function("erf"),
     "aten.sin.default": function("sin"),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from lipcert.reports.figures.style import SMALL, colour, legend_below, panels, powers
+from lipcert.reports.figures.style import SMALL, colour, legend_below, panels, plain, powers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +55,7 @@ def gaps(found: Sequence[Gap]) -> "Figure":
                 [x for x, _ in there], [y for _, y in there], marker=marker, fillstyle=fill, color=colour(number),
                 markersize=size, markeredgewidth=1.8, linestyle="", label=label,
             )  # fmt: skip
-    axis.set_yticks(range(len(found)), [each.label for each in found], fontsize=SMALL)
+    axis.set_yticks(range(len(found)), [plain(each.label) for each in found], fontsize=SMALL)
     axis.set_ylim(len(found) - 0.5, -0.5)
     axis.set_xlabel("how many times the output may move further than the input", fontsize=SMALL)
     axis.grid(visible=False, axis="y")

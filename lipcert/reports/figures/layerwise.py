@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lipcert.reports.figures.runs import merged
-from lipcert.reports.figures.style import HATCHES, SMALL, colour, legend_below, panels, powers
+from lipcert.reports.figures.style import HATCHES, SMALL, colour, legend_below, panels, plain, powers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,9 +23,11 @@ def layerwise(runs: Mapping[str, Mapping[str, float]]) -> "Figure":
         there = [(place, values[path]) for place, path in enumerate(paths) if math.isfinite(values.get(path, math.inf))]
         look: dict[str, Any] = {"color": colour(number), "hatch": HATCHES[number % len(HATCHES)], "edgecolor": "white"}
         shift = (number - (len(runs) - 1) / 2) * thick
-        axis.barh([place + shift for place, _ in there], [v for _, v in there], thick, label=label, linewidth=0, **look)
+        axis.barh(
+            [place + shift for place, _ in there], [v for _, v in there], thick, label=plain(label), linewidth=0, **look
+        )
     axis.axvline(0, color="0.3", linewidth=0.8)
-    axis.set_yticks(range(len(paths)), paths, fontsize=SMALL - 1)
+    axis.set_yticks(range(len(paths)), list(map(plain, paths)), fontsize=SMALL - 1)
     axis.set_ylim(len(paths) - 0.4, -0.6)
     axis.set_xlabel("proved norm of the layer alone", fontsize=SMALL)
     axis.grid(visible=False, axis="y")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lipcert.reports.figures.style import MARKERS, colour, legend_below, panels, powers
+from lipcert.reports.figures.style import MARKERS, colour, legend_below, panels, plain, powers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,8 +39,8 @@ def radii(runs: Mapping[str, Radii], *, norm: str) -> "Figure":
         look: dict[str, Any] = {"linestyle": "", "color": colour(number), "alpha": 0.6, "fillstyle": "none"}
         spared = [(radius, max(radius, found.largest)) for radius in found.spared]
         for pairs, marker, size, name in (
-            (found.fooled, MARKERS[number % len(MARKERS)], 4, label),
-            (spared, "$\\uparrow$", 7, f"{label}, not fooled"),
+            (found.fooled, MARKERS[number % len(MARKERS)], 4, plain(label)),
+            (spared, "$\\uparrow$", 7, f"{plain(label)}, not fooled"),
         ):
             points = _points(pairs, logarithmic)
             if points:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from lipcert.reports.figures.style import MARKERS, colour, legend_below, panels
+from lipcert.reports.figures.style import MARKERS, colour, legend_below, panels, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def accuracy(runs: Mapping[str, Mapping[str, Any]]) -> "Figure":
         for kind, line, fill in (("attacked", "-", "full"), ("certified", "--", "none")):
             eps, shares = _line(found, kind)
             if shares:
-                axis.plot(eps, shares, linestyle=line, fillstyle=fill, label=f"{label}, {kind}", **look)
+                axis.plot(eps, shares, linestyle=line, fillstyle=fill, label=f"{plain(label)}, {kind}", **look)
     axis.set(xlabel=f"eps ({', '.join(norms)})", ylabel="accuracy", ylim=(0, 1.02))
     _spread(axis, [float(Fraction(row["eps"])) for found in runs.values() for row in found["accuracy"]])
     legend_below(figure, *axis.get_legend_handles_labels())

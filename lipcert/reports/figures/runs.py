@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from lipcert.reports.figures.style import HATCHES, SMALL, colour, dashes, decades, legend_below, panels, powers
+from lipcert.reports.figures.style import HATCHES, SMALL, colour, dashes, decades, legend_below, panels, plain, powers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ def curves(runs: Mapping[str, Rows]) -> "Figure":
         look: dict[str, Any] = {"color": colour(number), "linestyle": dashes(number)}
         axes[0].plot(*_series(rows, "loss"), linewidth=0.6, alpha=0.5, **look)
         for axis, name in zip(axes, measured, strict=True):
-            axis.plot(*_series(rows, name), linewidth=1.6, marker=".", markersize=4, label=label, **look)
+            axis.plot(*_series(rows, name), linewidth=1.6, marker=".", markersize=4, label=plain(label), **look)
     for axis, name in zip(axes, measured, strict=True):
         axis.set_title(_TITLES[name], fontsize=SMALL + 2)
         axis.set_xlabel("step", fontsize=SMALL)
@@ -98,7 +98,7 @@ def spectra(
             axis.plot([(i + 0.5) / len(values) for i in range(len(values))], values, color=shade, label=f"step {step}")
         if caps and path in caps:
             axis.axhline(caps[path], color="black", linestyle="--", linewidth=0.8, label="cap")
-        axis.set_title(path.removesuffix(".weight"), fontsize=SMALL)
+        axis.set_title(plain(path.removesuffix(".weight")), fontsize=SMALL)
         axis.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, None))
         axis.locator_params(axis="y", nbins=4)
         axis.tick_params(labelbottom=False)
@@ -124,7 +124,7 @@ def casts(runs: Mapping[str, Rows]) -> "Figure":
         look: dict[str, Any] = {"color": colour(number), "hatch": HATCHES[number % len(HATCHES)], "edgecolor": "white"}
         bars = axis.bar(places, found, wide, label=precision, **look)
         axis.bar_label(bars, [f"{100 * value:.1f}" for value in found], fontsize=SMALL - 1, padding=1)
-    axis.set_xticks(range(len(runs)), list(runs), fontsize=SMALL)
+    axis.set_xticks(range(len(runs)), list(map(plain, runs)), fontsize=SMALL)
     axis.set(ylabel="validation accuracy", ylim=(0, 1.08), yticks=[tick / 5 for tick in range(6)])
     axis.grid(visible=False, axis="x")
     legend_below(figure, *axis.get_legend_handles_labels())
@@ -174,8 +174,10 @@ def _bars(axis: "Axes", paths: Sequence[str], runs: Mapping[str, Mapping[str, fl
         there = [(place, values[path]) for place, path in enumerate(paths) if 0 < values.get(path, 0) < math.inf]
         look: dict[str, Any] = {"color": colour(number), "hatch": HATCHES[number % len(HATCHES)], "edgecolor": "white"}
         shift = (number - (len(runs) - 1) / 2) * thick
-        axis.barh([place + shift for place, _ in there], [v for _, v in there], thick, label=label, linewidth=0, **look)
-    axis.set_yticks(range(len(paths)), [path or _NETWORK for path in paths], fontsize=SMALL - 1)
+        axis.barh(
+            [place + shift for place, _ in there], [v for _, v in there], thick, label=plain(label), linewidth=0, **look
+        )
+    axis.set_yticks(range(len(paths)), [plain(path or _NETWORK) for path in paths], fontsize=SMALL - 1)
     axis.set_ylim(len(paths) - 0.4, -0.6)
     axis.grid(visible=False, axis="y")
 

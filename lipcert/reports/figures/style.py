@@ -20,9 +20,11 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
 SMALL = 8.0
 
-_DPI = 150
-_KEY, _LETTER = 0.6, 0.07
-"""Inches of a legend's key, and of a letter of size SMALL."""
+_DPI, _LINE = 150, 48
+_KEY, _LETTER, _ROW = 0.6, 0.07, 0.17
+"""Inches of a legend's key, of a letter of size SMALL, and of a row of them."""
+_ROWS = 4
+"""Of a legend, for which every figure has room."""
 
 
 def colour(number: int) -> str:
@@ -70,10 +72,21 @@ def decades(axis: "Axes", values: Sequence[float]) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
+def plain(text: str) -> str:
+    """A name as matplotlib writes it down letter by letter: what stands between two dollars is no formula, and an
+    underscore in front keeps nothing out of a legend. Of a long line, its start and its end.
+    """
+    lines = (line if len(line) <= _LINE else f"{line[: _LINE // 2]}…{line[-_LINE // 2 :]}" for line in text.split("\n"))
+    written = "\n".join(lines).replace("$", r"\$")
+    return f" {written}" if written.startswith("_") else written
+
+
 def legend_below(figure: "Figure", handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """Under the axes, in as many columns as the figure has room for."""
+    """Under the axes, in as many columns as the figure has room for; with many rows the figure grows by them."""
     wide = _KEY + _LETTER * max(map(len, labels), default=0)
     columns = max(1, min(len(labels), int(figure.get_figwidth() / wide)))
+    more = max(0, math.ceil(len(labels) / columns) - _ROWS)
+    figure.set_figheight(figure.get_figheight() + _ROW * more)
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=SMALL)
 
 

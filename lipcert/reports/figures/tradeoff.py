@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lipcert.reports.figures.style import MARKERS, SMALL, colour, panels, powers
+from lipcert.reports.figures.style import MARKERS, SMALL, colour, panels, plain, powers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,9 +23,10 @@ def tradeoff(points: Sequence[Point], *, quality: str, share: bool) -> "Figure":
         axis.plot([each.log10_bound], [each.quality], linestyle="", **look)
     low, high = min(p.log10_bound for p in points), max(p.log10_bound for p in points)
     for each in points:
+        place = each.log10_bound, each.quality
         right = each.log10_bound - low > 0.6 * (high - low)
         axis.annotate(
-            each.label, (each.log10_bound, each.quality), xytext=(-9 if right else 9, 6), textcoords="offset points",
+            plain(each.label), place, xytext=(-9 if right else 9, 6), textcoords="offset points",
             ha="right" if right else "left", fontsize=SMALL,
         )  # fmt: skip
     axis.margins(0.15)

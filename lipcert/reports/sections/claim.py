@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lipcert.reports.content import Text, Tone
 from lipcert.reports.numbers import short
 from lipcert.reports.record import Record
-from lipcert.reports.stored import Stated, claims, sentence, weights_digest, where
+from lipcert.reports.stored import STATED, Stated, claims, sentence, weights_digest, where
 
 
 def claim(records: Sequence[Record]) -> list[Text]:
@@ -23,6 +23,9 @@ def _of(record: Record, *, named: bool) -> list[Text]:
 
 
 def _sentence(start: str, each: Stated, weights: str) -> Text:
+    if each.status == STATED and each.upper is not None:
+        told = f"{each.file} says that {sentence(each.claim, each.upper)}, {weights}"
+        return Text(f"{start}NOT PROVED HERE: {told}. No certificate shows it: `{each.again}` proves it.", "caution")
     if each.proved is None:
         what = f"no finite bound in {each.claim['norm']} is proved, {where(each.claim)}"
         return Text(f"{start}{each.status.upper()}: {what}, {weights}.", "caution")

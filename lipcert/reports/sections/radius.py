@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from statistics import median
 
-from lipcert.reports.content import Cell, Column, Picture, Section, Table, Text
+from lipcert.reports.content import Cell, Column, Item, Picture, Section, Table, Text
+from lipcert.reports.figures import radii as figure
 from lipcert.reports.figures.radii import Radii
-from lipcert.reports.figures.radii import radii as draw
 from lipcert.reports.record import Examples, Record
 from lipcert.reports.stored import eps_text
+from lipcert.store.examples import explained
 
 
 def radius(records: Sequence[Record]) -> Section | None:
@@ -19,9 +20,15 @@ def radius(records: Sequence[Record]) -> Section | None:
         return None
     norms = list(dict.fromkeys(run.document["norm"] for run in found.values()))
     pictures = [_picture("radius" if len(norms) == 1 else f"radius-{norm}", norm, found) for norm in norms]
-    return Section(
-        "radius", "Certified against attacked radius", [_how(), *pictures, _table(found, several=len(records) > 1)]
-    )
+    items: list[Item] = [_how(), *_rounded(found), *pictures, _table(found, several=len(records) > 1)]
+    return Section("radius", "Certified against attacked radius", items)
+
+
+def _rounded(runs: Mapping[str, Examples]) -> list[Text]:
+    """Points below the diagonal that contradict nothing."""
+    count = sum(len(explained(run.rows)) for run in runs.values())
+    words = f"{count} of the points below it contradict nothing: rounding alone fools the network there, and in float64"
+    return [Text(f"{words} it keeps the class.", "caution")] if count else []
 
 
 def _read(run: Examples) -> Radii | None:
@@ -50,7 +57,7 @@ def _picture(name: str, norm: str, found: Mapping[str, Examples]) -> Picture:
     points = {label: _points(run) for label, run in found.items() if run.document["norm"] == norm}
     caption = f"Certified and attacked radius of every example that is right, in {norm}."
     alt = ". ".join(f"{label}: {_words(each)}" for label, each in points.items())
-    return Picture(name, draw(points, norm=norm), caption, f"Scatter plot. {alt}.")
+    return Picture(name, figure.radii(points, norm=norm), caption, f"Scatter plot. {alt}.")
 
 
 def _points(run: Examples) -> Radii:

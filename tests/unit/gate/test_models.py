@@ -1,8 +1,10 @@
 """Other kinds of models and of stored results: exported programs, state dicts, training runs."""
 
+import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -18,6 +20,12 @@ from torch import nn
 
 def net():
     return nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+"""
+CODE = """
+from torch import nn
+
+def net():
+    return nn.Linear(2, 2, bias=False)
 """
 TRAIN = (
     "train --data shakespeare --model gpt --context 8 --width 8 --layers 1 --heads 2 --batch 4 --steps 4 "
@@ -66,9 +74,60 @@ def test_a_workspace_is_judged_from_any_folder(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(place)
     invoke("bound net.pt --arch gate_net.py:net --input 4 --norm l2 --domain everywhere --seconds 0.1 --out found")
     monkeypatch.chdir(tmp_path)
-    row = judged(Path("models"))
-    assert row.verdict == Verdict.PASSED, row.message
-    assert Path.cwd() == tmp_path
+    monkeypatch.setattr(os, "chdir", None)  # the folder of a process is that of all its threads
+    for fresh in (False, True):
+        row = judged(Path("models"), fresh=fresh)
+        assert row.verdict == Verdict.PASSED, row.message
+
+
+def test_workspaces_with_files_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
+    """Each is judged by its own checkpoint, examples and function, whatever the working folder is."""
+    rules = rule("accuracy", limit=0.5, examples=4), rule("bound", limit=1000)
+    for name, sign in (("right", 1), ("wrong", -1)):
+        place = tmp_path / name
+        place.mkdir()
+        torch.save({"weight": sign * torch.eye(2)}, place / "net.pt")
+        (place / "gate_code.py").write_text(CODE)
+        np.savez(place / "gate_data.npz", x=np.eye(2, dtype=np.float32)[[0, 1, 0, 1]], y=np.array([0, 1, 0, 1]))
+        entry = 'path = "net.pt"\narch = "gate_code.py:net"\ninput = [2]\ndata = "gate_data.npz"'
+        settings(place, entry, *rules)
+    right, wrong = gated(tmp_path / "right"), gated(tmp_path / "wrong")
+    assert [row.verdict for row in right.rows] == [Verdict.PASSED, Verdict.PASSED], right.rows
+    assert [row.verdict for row in wrong.rows] == [Verdict.FAILED, Verdict.PASSED], wrong.rows
+    assert "gate_data.npz (" in (right.rows[0].reading.claim if right.rows[0].reading else "")
+
+
+POISONED = """
+from torch import nn
+
+class Lost(nn.Module):
+    def forward(self, x):
+        return x * float("nan")
+
+def net():
+    return nn.Sequential(nn.Linear(2, 2), Lost())
+"""
+
+
+def poisoned(folder: Path, *rules: str) -> Path:
+    """A network whose last layer returns NaN, of which torch calls the first entry the largest: class 0, the label."""
+    torch.save(nn.Sequential(nn.Linear(2, 2)).state_dict(), folder / "net.pt")
+    (folder / "gate_nan.py").write_text(POISONED)
+    np.savez(folder / "zeros.npz", x=np.zeros((4, 2), np.float32), y=np.zeros(4, np.int64))
+    return settings(folder, 'path = "net.pt"\narch = "gate_nan.py:net"\ninput = [2]\ndata = "zeros.npz"', *rules)
+
+
+@pytest.mark.parametrize("text", [rule("accuracy", limit=0.5, examples=4), rule("largest-activation", limit=100)])
+def test_a_network_that_returns_no_number_passes_nothing(text: str, tmp_path: Path) -> None:
+    row = judged(poisoned(tmp_path, text))
+    assert row.verdict == Verdict.BROKEN, row
+    assert "NaN" in row.message or "no finite number" in row.message
+
+
+def test_more_examples_than_there_are_are_broken(tmp_path: Path) -> None:
+    row = judged(poisoned(tmp_path, rule("accuracy", limit=0.5, examples=5)))
+    assert row.verdict == Verdict.BROKEN
+    assert "the rule asks for 5 examples; zeros.npz has 4." in row.message
 
 
 def test_a_network_that_cannot_be_loaded_breaks_its_own_rules_alone(tmp_path: Path) -> None:
@@ -128,6 +187,7 @@ def test_activations_of_other_weights_are_broken(run: Path) -> None:
 
 @pytest.mark.parametrize("stored", ["0" * 64, None])
 def test_activations_of_another_network_of_the_same_weights_are_broken(stored: str | None, run: Path) -> None:
+    (run / "run/bound.json").unlink()
     edit(run / "run/train.json", lambda found: found["model"].pop("network_sha256"))
     if stored is not None:
         edit(run / "run/train.json", lambda found: found["model"].update(network_sha256=stored))
@@ -148,7 +208,16 @@ def test_activations_of_training_are_none_of_a_number_of_examples(run: Path) -> 
     assert "the rule asks for 5 examples" in row.message
 
 
-def test_a_bound_at_the_end_of_training_has_no_certificate_and_is_broken(run: Path) -> None:
+def test_the_bound_at_the_end_of_training_is_proved_again(run: Path) -> None:
+    row = judged(settings(run, ENTRY, rule("bound", limit=1e9)))
+    assert row.verdict == Verdict.PASSED, row.message
+    assert row.reading is not None
+    assert (row.reading.standing, row.reading.source) == ("proved", "bound.json")
+
+
+def test_a_bound_of_training_without_its_certificate_is_broken(run: Path) -> None:
+    (run / "run/bound.json").unlink()
+    (run / "run/certificate.json").unlink()
     row = judged(settings(run, ENTRY, BOUND))
     assert row.verdict == Verdict.BROKEN
     assert "holds no bound.json" in row.message

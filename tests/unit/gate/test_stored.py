@@ -165,6 +165,47 @@ def test_an_example_fooled_within_its_certified_radius_is_a_violation(stored: Pa
     assert "example 3 is certified to 0.4 and fooled at 0.3" in result.rows[1].message
 
 
+def within(rows: list[dict[str, str]], margin64: str) -> None:
+    """Certifies an example to a little more than where it is fooled; what is counted at each eps stays."""
+    for row in rows:
+        found = float(row["certified_radius"] or 0), float(row["attacked_radius"] or 0)
+        if all(0.1 < each < 0.5 for each in found):
+            row.update(certified_radius=str(found[1] + 1e-6), margin64=margin64)
+            return
+    raise AssertionError("no such example")
+
+
+def test_an_example_that_rounding_alone_fools_is_none(stored: Path) -> None:
+    edit_rows(stored, lambda rows: within(rows, "1e-09"))
+    for row in gated(workspace(stored, CERTIFIED, ATTACKED, results="found")).rows:
+        assert row.verdict == Verdict.PASSED, row.message
+        assert "1 of the examples are fooled within a certified radius, by rounding alone" in row.notes[0]
+
+
+@pytest.mark.parametrize("margin64", ["0.0", "-1e-09", ""])
+def test_an_example_that_float64_fools_or_nobody_asked_is_a_violation(margin64: str, stored: Path) -> None:
+    edit_rows(stored, lambda rows: within(rows, margin64))
+    assert judge(stored, CERTIFIED).verdict == Verdict.VIOLATED
+
+
+def test_a_violation_in_a_table_of_an_earlier_lipcert_says_how_to_ask_float64(stored: Path) -> None:
+    edit_rows(stored, lambda rows: within(rows, ""))
+    edit_rows(stored, lambda rows: [row.pop("margin64") for row in rows])
+    edit(stored / "found/attack.json", lambda found: found["table"]["columns"].pop())
+    row = judge(stored, CERTIFIED)
+    assert row.verdict == Verdict.VIOLATED
+    assert "An earlier lipcert wrote the table, without what rounding explains" in row.message
+    assert "lipcert attack digits.safetensors" in row.hint
+
+
+def test_a_table_that_says_its_radii_are_text_is_broken(stored: Path) -> None:
+    """Or whole numbers: then none of them would count."""
+    for kind in ("text", "int"):
+        edit(stored / "found/attack.json", lambda found, kind=kind: found["table"]["columns"][6].update(type=kind))
+        row = judge(stored, ATTACKED)
+        assert row.verdict == Verdict.BROKEN, kind
+
+
 def test_a_missing_table_is_broken(stored: Path) -> None:
     (stored / "found/attack.csv").unlink()
     require_broken(judge(stored, ATTACKED), "cannot be read", "")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lipcert.store.atomic import write_json
+from lipcert.store.examples import COLUMNS
 from lipcert.store.run import Table, write_run, write_training
 from lipcert.store.table import Column
 
@@ -14,11 +15,6 @@ CLAIM = {
     "norm": "l2", "domain": "box:0,1", "source": "x", "output": "", "arithmetic": "real", "shape": [1, 4], "module": "",
     "through": "",
 }  # fmt: skip
-EXAMPLES = (
-    Column("example", "int"), Column("label", "int"), Column("prediction", "int"), Column("right", "bool"),
-    Column("margin", "float", nullable=True), Column("certified_radius", "float", nullable=True),
-    Column("attacked_radius", "float", nullable=True), Column("ratio", "float", nullable=True),
-)  # fmt: skip
 RADII = ((0.2, 0.4), (0.3, 0.35), (0.1, None), (0.6, None))
 """Certified and attacked radius of examples that are right; a fifth is wrong."""
 
@@ -57,8 +53,16 @@ def accuracy(eps: str, attacked: float | None, certified: float | None) -> dict[
     return {"eps": eps, "clean": 0.8, "attacked": attacked, "certified": certified, "by_attack": by_attack}
 
 
-def attack(folder: Path, *, radii: Sequence[tuple[float | None, float | None]] = RADII, **changes: Any) -> None:
-    """A run of attacks on five examples, of which the last is wrong."""
+def attack(
+    folder: Path,
+    *,
+    radii: Sequence[tuple[Any, Any]] = RADII,
+    margin64: Any = "absent",
+    **changes: Any,
+) -> None:
+    """A run of attacks on five examples, of which the last is wrong. margin64: of all that are fooled; "absent" for
+    the table of an earlier lipcert.
+    """
     found = {
         "model": {"path": "net.safetensors", "weights_sha256": WEIGHTS},
         "data": {"name": "digits", "sha256": HASH, "examples": 5}, "suite": "short", "norm": "l2", "source": "x",
@@ -69,7 +73,11 @@ def attack(folder: Path, *, radii: Sequence[tuple[float | None, float | None]] =
     } | changes  # fmt: skip
     rows = [example(number, *pair) for number, pair in enumerate(radii)]
     rows.append(example(len(rows), 0.0 if rows[0]["certified_radius"] is not None else None, None) | {"right": False})
-    write_run(folder, "attack", found, EXAMPLES, rows)
+    if margin64 == "absent":
+        write_run(folder, "attack", found, COLUMNS[:-1], rows)
+        return
+    rows = [row | {"margin64": margin64 if row["attacked_radius"] is not None else None} for row in rows]
+    write_run(folder, "attack", found, COLUMNS, rows)
 
 
 def example(number: int, certified: float | None, attacked: float | None) -> dict[str, Any]:

@@ -69,9 +69,10 @@ def test_a_bound_without_a_number_is_none() -> None:
     assert _read("bound", _record(_bound(upper=None))) is None
 
 
-def test_the_bound_of_a_training_run_counts_where_no_other_is_stored() -> None:
+def test_a_bound_that_training_alone_tells_of_is_no_proof() -> None:
     trained = _training(bounds=[{"claim": CLAIM, "upper": "2e+0", "lower": 1.0}])
-    assert _value("bound", _record(training=trained)) == 2
+    assert _read("bound", _record(training=trained)) is None
+    assert _read("slack", _record(training=trained)) is None
     assert _value("bound", _record(_bound(), training=trained)) == 16
 
 

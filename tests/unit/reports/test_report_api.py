@@ -1,11 +1,13 @@
 """`lipcert.report` and what it refuses: nothing is overwritten, and nothing is said of weights that changed."""
 
+import hashlib
 import json
 import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import pytest
@@ -16,6 +18,10 @@ from safetensors.torch import load_file, save_file
 import lipcert
 from lipcert.errors import InputError, OutputError, ViolationError
 from lipcert.reports.api import compare, report
+from lipcert.reports.content import Picture
+from lipcert.reports.figures.kept import replace_figures
+from lipcert.reports.figures.style import encode, legend_below, panels, plain
+from lipcert.reports.figures.svg import inline_svg
 from lipcert.reports.record import read_record
 from lipcert.store.lock import locked
 from tests.unit.reports import made
@@ -41,7 +47,7 @@ def test_a_report_is_a_page_a_text_and_its_figures(run: Path) -> None:
     assert report(run, say=said.append) == run / "report.html"
     assert said == ["verdict: 1 proved, 4 upheld"]
     text = (run / "report.md").read_text(encoding="utf-8")
-    figures = sorted(path.name for path in (run / "figures").iterdir())
+    figures = sorted(path.name for path in (run / "figures").glob("[!.]*"))
     assert figures == sorted(
         f"{path.stem}.{ending}" for path in (run / "figures").glob("*.svg") for ending in ("png", "svg")
     )
@@ -68,6 +74,35 @@ def test_a_file_that_is_there_is_refused_and_kept(run: Path, there: str) -> None
     assert [path for path in sorted(run.rglob("*")) if path not in before] == [run / ".lipcert.lock"]
     report(run, force=True)
     assert (run / there).read_text(encoding="utf-8") != "mine"
+
+
+def test_figures_that_a_new_report_has_not_go_with_the_old_one(run: Path) -> None:
+    """What lipcert left goes; what a user put there, or changed, stays and is told."""
+    report(run)
+    for name in ("mine.png", "notes.txt"):
+        (run / "figures" / name).write_text("mine")
+    (run / "figures/radius.svg").write_text("changed")
+    for name in ("attack.json", "attack.csv", "attack.parquet"):
+        (run / name).unlink()
+    said: list[str] = []
+    report(run, force=True, say=said.append)
+    there = {path.name for path in (run / "figures").iterdir()}
+    assert there == {"gap.svg", "gap.png", ".lipcert.json", "mine.png", "notes.txt", "radius.svg"}
+    assert any("mine.png" in line and "radius.svg" in line and "notes" not in line for line in said)
+
+
+@pytest.mark.parametrize("content", ["no JSON", "[]", '{"../mine.png": "HASH"}', '{"mine.png": 1}', None])
+def test_without_a_list_of_what_was_left_nothing_is_removed(content: str | None, tmp_path: Path) -> None:
+    folder, said = tmp_path / "figures", list[str]()
+    folder.mkdir()
+    for mine in (tmp_path / "mine.png", folder / "mine.png"):
+        mine.write_text("mine")
+    if content is not None:
+        digest = hashlib.sha256(b"mine").hexdigest()
+        (folder / ".lipcert.json").write_text(content.replace("HASH", digest))
+    replace_figures(folder, {"gap.svg": b"new"}, overwrite=True, say=said.append)
+    assert (tmp_path / "mine.png").exists()
+    assert said == [f"kept, and no figures of this report: {folder / 'mine.png'}"]
 
 
 def test_two_that_write_to_one_folder_do_not_mix(run: Path) -> None:
@@ -176,6 +211,57 @@ def test_a_bound_that_is_not_that_of_its_certificate_is_refused(name: str, run: 
         report(run)
     with pytest.raises(InputError, match="differ in upper"):
         compare([made.run(run.with_name("whole")), run])
+
+
+@pytest.mark.parametrize("key", ["clean", "attacked", "certified"])
+def test_accuracies_that_the_table_does_not_count_are_refused(key: str, run: Path) -> None:
+    edit(run / "attack.json", lambda found: found["accuracy"][1].update({key: 0.99}))
+    with pytest.raises(InputError, match=f"says {key} = 0.99 at eps 1/2; attack.csv beside it says otherwise"):
+        report(run)
+
+
+def test_more_examples_than_the_table_has_are_refused(run: Path) -> None:
+    edit(run / "attack.json", lambda found: found["data"].update(examples=10_000))
+    with pytest.raises(InputError, match=r"about 10000 examples; attack\.csv beside it has 5"):
+        report(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("attack.json", lambda found: found["accuracy"][0].update(eps="1/0")),
+        ("bound.json", lambda found: found.update(seconds=10**400)),
+        ("bound.json", lambda found: found.update(lower=10**400)),
+        ("bound.json", lambda found: found.update(lower=True)),
+        ("bound.json", lambda found: found["claim"].update(domain="box:0,1/0")),
+    ],
+)
+def test_numbers_that_are_none_are_refused(name: str, change: Callable[[dict[str, Any]], object], run: Path) -> None:
+    edit(run / name, change)
+    with pytest.raises(InputError, match=name):
+        report(run)
+
+
+NAMES = ["_hidden", "a$b$c", r"$\frac{1$", "<b>x</b>", "n" * 200, "x`|y"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_written_letter_by_letter(name: str) -> None:
+    """It is no formula, in no way hidden from a legend, and never longer than a figure is wide."""
+    figure, (axis,) = panels(1, 1)
+    axis.plot([0, 1], [0, 1], label=plain(name))
+    legend_below(figure, *axis.get_legend_handles_labels())
+    drawn = ElementTree.fromstring(inline_svg(Picture("figure", figure, "", "")))
+    expected = name if len(name) < 50 else f"{'n' * 24}…{'n' * 24}"
+    assert expected in {"".join(each.itertext()).strip() for each in drawn.iter("{http://www.w3.org/2000/svg}text")}
+
+
+def test_a_figure_grows_with_the_rows_of_its_legend() -> None:
+    figure, (axis,) = panels(1, 1)
+    for number in range(40):
+        axis.plot([0, 1], [0, 1], label=f"{number} {'n' * 40}")
+    legend_below(figure, *axis.get_legend_handles_labels())
+    assert encode(figure, "many")  # matplotlib warns where no room is left
 
 
 def test_a_bound_without_its_certificate_is_refused(run: Path) -> None:

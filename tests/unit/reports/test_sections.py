@@ -124,6 +124,60 @@ def test_training_without_a_finite_bound_proves_nothing(tmp_path: Path) -> None:
     assert "Nothing is proved" in describe([found], title="", looked={}).claim[0].text
 
 
+def test_a_bound_that_training_alone_tells_of_is_not_called_proved(tmp_path: Path) -> None:
+    made.train(tmp_path / "run", bounds=[{
+        "claim": made.CLAIM | {"domain": "box:0,1+1/4"}, "upper": "3.5e+0", "log10_upper": 0.544, "lower": 2.0,
+        "paper_accounting": None,
+    }])  # fmt: skip
+    found = read_record(tmp_path / "run")
+    (claim,) = describe([found], title="", looked={}).claim
+    checkpoint, command = tmp_path / "run/model.safetensors", "lipcert bound"
+    proves = f"{command} {checkpoint} --norm l2 --domain box:0,1 --radius 1/4 --out {tmp_path / 'run'}"
+    assert claim.tone == "caution"
+    assert claim.text.startswith("NOT PROVED HERE: train.json says that |f(x) - f(x')| ≤ 3.5 ")
+    assert f"No certificate shows it: `{proves}`" in claim.text
+    assert verdicts(found)["A bound of the whole network is proved"] == "NOT PROVED"
+    assert verdicts(found)["No ratio that was measured exceeds the bound"] == "UPHELD"
+
+
+def test_a_ratio_above_a_bound_that_training_tells_of_is_a_violation(tmp_path: Path) -> None:
+    bounds = [{"claim": made.CLAIM, "upper": "1.5e+0", "log10_upper": 0.2, "lower": 2.0, "paper_accounting": None}]
+    made.train(tmp_path, bounds=bounds)
+    assert "measured 2, stated 1.5" in violated([read_record(tmp_path)])[0]
+
+
+ROUNDED = [(0.2, 0.19), (0.3, 0.4), (0.1, None), (0.6, None)]
+
+
+@pytest.mark.parametrize(
+    ("margin64", "expected", "seen"),
+    [
+        (1e-9, "UPHELD", "; 1 by rounding alone: in float64 they keep their class there"),
+        (0.0, "VIOLATED", "never fooled"),
+        (-1e-9, "VIOLATED", "never fooled"),
+        (None, "VIOLATED", "never fooled"),
+        ("absent", "VIOLATED", "makes it again"),
+    ],
+)
+def test_what_rounding_alone_lets_in_is_no_violation(tmp_path: Path, margin64: Any, expected: str, seen: str) -> None:
+    shares = [made.accuracy("1/5", 0.6, 0.4), made.accuracy("1/2", 0.4, 0.2)]
+    made.attack(tmp_path, radii=ROUNDED, margin64=margin64, accuracy=shares)
+    found = read_record(tmp_path)
+    check = next(each for each in checks(found) if "certified radius" in each.what)
+    assert check.verdict == expected
+    assert check.seen.endswith(seen)
+    cautions = [item.text for item in radius([found]).items if isinstance(item, Text)]
+    assert any("1 of the points below it contradict nothing" in text for text in cautions) == (expected == "UPHELD")
+
+
+def test_accuracies_are_in_order_but_for_what_rounding_lets_in(tmp_path: Path) -> None:
+    radii = [(0.3, 0.1), (0.3, None), (0.3, None), (0.3, None)]
+    for name, margin64, expected in (("a", 1e-9, "UPHELD"), ("b", -1e-9, "VIOLATED")):
+        made.attack(tmp_path / name, radii=radii, margin64=margin64, accuracy=[made.accuracy("1/4", 0.6, 0.8)])
+        check = next(each for each in checks(read_record(tmp_path / name)) if each.what.startswith("Certified acc"))
+        assert check.verdict == expected
+
+
 def test_the_claim_is_a_sentence_with_all_that_it_assumes(tmp_path: Path) -> None:
     (claim,) = describe([record(tmp_path)], title="", looked={}).claim
     said = "PROVED: |f(x) - f(x')| ≤ 3.00001 |x - x'| in l2, for x, x' in box:0,1, real arithmetic, input 1×4, with"

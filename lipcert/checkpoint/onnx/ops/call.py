@@ -36,6 +36,16 @@ class Call:
         return None if given is None else list(given)
 
 
+@dataclass(frozen=True)
+class Step:
+    """One operation in forward. inputs: names of values; None where one is left out, or known before."""
+
+    name: str
+    call: Call
+    inputs: tuple[str | None, ...]
+    outputs: tuple[str, ...]
+
+
 Inputs = Sequence[Any]
 """A tensor for each input of a node; None for those left out, and for those that are known."""
 

@@ -54,8 +54,8 @@ def swish(call: Call, inputs: Inputs) -> Tensor:
 
 
 def softmax(call: Call, inputs: Inputs) -> Tensor:
-    """Before version 13 over all axes from `axis` on, as one."""
-    return _along(call, inputs[0], torch.softmax)
+    """Before version 13 over all axes from `axis` on, as one. safe: 0 where all that it compares is -infinity."""
+    return _along(call, inputs[0], torch._safe_softmax if call["safe"] else torch.softmax)
 
 
 def log_softmax(call: Call, inputs: Inputs) -> Tensor:

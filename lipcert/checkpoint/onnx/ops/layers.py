@@ -13,8 +13,10 @@ _BACK = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
 
 def matmul(call: Call, inputs: Inputs) -> Tensor:
-    """Leading axes of 1 are taken off a constant, where they do not show in the product."""
-    a, b = inputs
+    """Leading axes of 1 are taken off a constant, where they do not show in the product. A third input is a bias."""
+    a, b, bias = (*inputs, None)[:3]
+    if bias is not None:
+        return F.linear(a, b.T, bias)
     if 0 not in call.live:
         a = _narrow(a, b)
     if 1 not in call.live:

@@ -28,7 +28,7 @@ def flatten(call: Call, inputs: Inputs) -> Tensor:
 
 def squeeze(call: Call, inputs: Inputs) -> Tensor:
     x: Tensor = inputs[0]
-    axes = call.ints(1, "axes")
+    axes = call.ints(1, "axes") or None
     gone = range(x.dim()) if axes is None else [axis % x.dim() for axis in axes]
     if axes is not None and any(x.shape[axis] != 1 for axis in gone):
         raise ValueError(f"axes {axes} of {tuple(x.shape)} are not of size 1")
@@ -70,7 +70,8 @@ def slices(call: Call, inputs: Inputs) -> Tensor:
     axes, steps = call.ints(3, "axes"), call.ints(4)
     axes, steps = axes or list(range(len(starts))), steps or [1] * len(starts)
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        taken = range(*slice(start, end, step).indices(x.shape[axis]))
+        first = max(start, -x.shape[axis])  # backwards from before the first entry, ONNX begins at the first
+        taken = range(*slice(first, end, step).indices(x.shape[axis]))
         x = _taken(x, axis % x.dim(), taken)
     return x
 
@@ -84,14 +85,17 @@ def _taken(x: Tensor, axis: int, taken: range) -> Tensor:
 
 def gather(call: Call, inputs: Inputs) -> Tensor:
     """Rows of a table by ids are an embedding; indices that are known pick entries."""
-    x, ids = inputs
+    x: Tensor = inputs[0]
+    ids: Tensor = inputs[1]
     axis = call["axis"] % x.dim()
     if 1 not in call.known:
         if axis == 0 and x.dim() == 2:
             return F.embedding(ids, x)
         return _picked(x, axis, ids)
     known = call.known[1]
-    return x.select(axis, known) if isinstance(known, int) else _picked(x, axis, torch.tensor(known) % x.shape[axis])
+    if isinstance(known, int):
+        return x.select(axis, known)
+    return _picked(x, axis, torch.tensor(known, dtype=torch.int64) % x.shape[axis])
 
 
 def _picked(x: Tensor, axis: int, ids: Tensor) -> Tensor:
@@ -124,7 +128,7 @@ def pad(call: Call, inputs: Inputs) -> Tensor:
         for axis, (before, after) in ends.items():
             if before or after:
                 where = [_source(mode, i, x.shape[axis]) for i in range(-before, x.shape[axis] + after)]
-                x = torch.index_select(x, axis, torch.tensor(where))
+                x = torch.index_select(x, axis, torch.tensor(where, dtype=torch.int64))
         return x
     value = number(call.known[2]) if 2 in call.known else call["value"] or 0
     flat = [width for axis in reversed(range(x.dim())) for width in ends.get(axis, (0, 0))]

@@ -80,7 +80,8 @@ def reduction(function: Callable[[Tensor, list[int], bool], Tensor]) -> Op:
         axes = call.ints(1, "axes") or []
         if not axes and call["noop_with_empty_axes"]:
             raise UnsupportedError("a reduction over no axes")
-        return function(x, [axis % x.dim() for axis in axes] or list(range(x.dim())), bool(call["keepdims"]))
+        y = function(x, [axis % x.dim() for axis in axes] or list(range(x.dim())), bool(call["keepdims"]))
+        return y.to(x.dtype)  # torch adds up and multiplies integers as int64
 
     return Op(run, known=(1,))
 

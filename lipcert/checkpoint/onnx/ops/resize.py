@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,8 +41,9 @@ def _sizes(call: Call, x: Tensor) -> list[Axis]:
             raise UnsupportedError("sizes that keep the aspect ratio")
         return [(n, out, Fraction(out, n)) for n, out in zip(before, after, strict=True)]
     scales = call.known.get(2 if call.version >= 11 else 1) or call["scales"]
-    factors = [Fraction(scale) for scale in scales]
-    return [(n, math.floor(n * factor), factor) for n, factor in zip(before, factors, strict=True)]
+    # The scales are float32, and so is onnxruntime's product: 5 · 2.6 is 13 of them, although 2.6 is rounded down.
+    after = [int(np.float32(n) * np.float32(scale)) for n, scale in zip(before, scales, strict=True)]
+    return [(n, out, Fraction(scale)) for n, out, scale in zip(before, after, scales, strict=True)]
 
 
 def _nearest(call: Call, place: int, axis: Axis) -> int:

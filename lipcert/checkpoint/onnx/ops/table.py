@@ -121,6 +121,7 @@ OPS: Mapping[str, Op] = {
     "Floor": plain(torch.floor),
     "Greater": plain(torch.gt),
     "GreaterOrEqual": plain(torch.ge),
+    "IsNaN": plain(torch.isnan),
     "Less": plain(torch.lt),
     "LessOrEqual": plain(torch.le),
     "Not": plain(torch.logical_not),

@@ -144,7 +144,7 @@ TAMPERINGS: list[tuple[Callable[[Document], None], str]] = [
     (put(*shift("logits of head 0"), value=-1.0), r"witnesses\["),
     (put(*shift("logits of head 0"), value=float("nan")), r"no strict JSON"),
     (put(*shift("logits of head 0"), value=float("inf")), r"no strict JSON"),
-    (put(*shift("logits of head 0"), value=10**400), r"witnesses"),
+    (put(*shift("logits of head 0"), value=10**400), r"no strict JSON: 10+ is beyond"),
     (lambda document: document["witnesses"].pop(f"{HEADS}, logits of head 1, keys"), r"witnesses: there is none for"),
     (lambda document: document["witnesses"].pop(f"{HEADS}, output of head 0"), r"witnesses: there is none for"),
     (put("witnesses", f"{HEADS}, logits of head 0", value={"values": [[1.0]]}), r"witnesses"),

@@ -85,7 +85,7 @@ def test_saving_replaces_the_file_or_leaves_it(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     module = architectures.build("mlp", {"widths": [2, 2]})
-    with pytest.raises(OutputError, match="No such file or directory"):
+    with pytest.raises(OutputError, match="there is no folder"):
         own.save(tmp_path / "missing" / "m.safetensors", module, "mlp", {"widths": [2, 2]}, (2,))
 
 

@@ -9,7 +9,7 @@ from torch.export import ExportedProgram
 from lipcert.attacks import harness
 from lipcert.attacks.budget import Budget, Effort
 from lipcert.attacks.embedding import embedding
-from lipcert.attacks.exported import Exported
+from lipcert.attacks.exported import batched
 from lipcert.attacks.plan import Plan
 from lipcert.attacks.result import AttackResult
 from lipcert.attacks.target import Target
@@ -49,8 +49,9 @@ def attack(
     several = eps if isinstance(eps, Sequence) and not isinstance(eps, str) else [eps]
     budgets = tuple(Budget.of(norm, each, low, high).eps for each in several)
     inside = bool(source) or not x.is_floating_point()
-    if isinstance(model, ExportedProgram):
-        model = Exported(model, (x[:1],), source if inside else None, output)
-    target, points = embedding(model, x, source=source, output=output) if inside else (Target(model, output=output), x)
+    network = batched(model, (x[:1],), source if inside else None, output)
+    target, points = (
+        embedding(network, x, source=source, output=output) if inside else (Target(network, output=output), x)
+    )
     plan = Plan(norm, budgets, tuple(attacks), Effort(steps, restarts), low, high, positions)
     return harness.run(target, points, y, plan, seed=seed, batch=batch)

@@ -12,11 +12,11 @@ from lipcert.workspace.load import Workspace
 
 
 def takes_ids(path: Path, arch: str, inputs: list[str]) -> bool:
-    """Whether the network's first input is token ids, as --input, a lipcert checkpoint or a program says."""
+    """Whether the network's first input is token ids, as --input or the file says."""
     if inputs or arch:
         return bool(inputs) and inputs[0].startswith("ids:")
     kind = sniff(path)
-    if kind in (Format.EXPORT, Format.EXPORT_LEGACY):
+    if kind in (Format.EXPORT, Format.EXPORT_LEGACY, Format.ONNX):
         return not load_model(path).example_inputs[0].is_floating_point()
     if kind is not Format.SAFETENSORS:
         return False

@@ -8,9 +8,9 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from lipcert.checkpoint.model import Model
-from lipcert.checkpoint.tree import leading
+from lipcert.checkpoint.tree import Tree, leading
 from lipcert.errors import InputError, UnsupportedError
+from lipcert.graph.capture import capture
 from lipcert.graph.program import find_output, functional, quiet, user_inputs, weights
 from lipcert.graph.source import EMBEDDING, find_source
 
@@ -20,12 +20,16 @@ def weights_of(network: nn.Module | ExportedProgram) -> Mapping[str, Tensor]:
     return network.state_dict() if isinstance(network, nn.Module) else dict(weights(network).values())
 
 
-def batched(model: Model, source: str | None, output: str) -> nn.Module:
-    """A loaded network as one that takes batches. source, output: as of `Exported`, whose errors it raises."""
-    if model.program is not None:
-        return Exported(model.program, model.example_inputs, source, output)
-    assert model.module is not None  # a Model is one or the other
-    return model.module
+def batched(
+    network: nn.Module | ExportedProgram, example: tuple[Tensor, ...], source: str | None, output: str
+) -> nn.Module:
+    """A network as one that takes batches. example, source, output: as of `Exported`, whose errors it raises.
+
+    One that was rewritten from a file is perturbed inside as a program: it maps batches by vmap, which hooks cannot.
+    """
+    if isinstance(network, Tree) and source is not None:
+        network = capture(network, example)
+    return network if isinstance(network, nn.Module) else Exported(network, example, source, output)
 
 
 class Exported(nn.Module):

@@ -82,7 +82,7 @@ def _opened(setup: Setup) -> Session:
         )
     inputs = torch.as_tensor(dataset.inputs[0 : len(dataset)]).to(example.dtype)
     y = torch.from_numpy(dataset.labels)
-    network = batched(model, setup.source if setup.inside else None, setup.output)
+    network = batched(model.network, model.example_inputs, setup.source if setup.inside else None, setup.output)
     if setup.inside:
         target, x = embedding(network, inputs, source=setup.source, output=setup.output)
     else:

@@ -143,7 +143,7 @@ def _fixed(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return torch.export.export(program.module(), args, kwargs), one
+            return torch.export.export(program.run_decompositions({}).module(), args, kwargs), one
         except Exception as error:  # torch.export raises whatever the network's own code raises
             shapes = ", ".join(str(tuple(x.shape)) for x in one)
             what = f"{source} has symbolic sizes and cannot be fixed to inputs of shape {shapes}"

@@ -43,7 +43,7 @@ def functional(program: ExportedProgram, inputs: Inputs) -> ExportedProgram:
         with quiet():
             if program.range_constraints:  # dynamic shapes: the claim is about the shapes given here
                 args, kwargs = arguments(program, inputs)
-                program = torch.export.export(program.module(), args, kwargs)
+                program = torch.export.export(program.run_decompositions({}).module(), args, kwargs)
             program = program.run_decompositions({})
     except Exception as error:  # torch.export raises many kinds, none of them documented as its contract
         raise not_captured(inputs, error) from error

@@ -48,8 +48,10 @@ def beats(certified: float, attacked: float, margin64: float) -> bool:
 
 
 def radii(row: Mapping[str, Value]) -> tuple[float, float, float] | None:
-    """What `beats` takes, NaN for what is no number; None where the row is wrong to begin with, or never fooled."""
-    if not row["right"] or row["attacked_radius"] is None:
+    """What `beats` takes, NaN for what is no number; None where the row is wrong to begin with, has no certificate,
+    or is never fooled.
+    """
+    if not row["right"] or row["certified_radius"] is None or row["attacked_radius"] is None:
         return None
     return _number(row["certified_radius"]), _number(row["attacked_radius"]), _number(row.get("margin64"))
 

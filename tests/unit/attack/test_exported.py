@@ -1,6 +1,8 @@
 """Programs of torch.export, made for a batch of one, as networks that attacks and certificates take."""
 
 import copy
+import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from lipcert.attacks.target import Target
 from lipcert.certificate.document import hashes
 from lipcert.errors import InputError, UnsupportedError, UsageError
 from tests.unit.attack.networks import classifier, images, plan, transformer
+from tests.unit.onnx_files import export_dynamo
 
 
 def export(network: nn.Module, *inputs: Tensor) -> ExportedProgram:
@@ -181,3 +184,28 @@ def test_a_network_that_writes_out_the_shape_of_images_is_attacked() -> None:
     network = Viewed().eval()
     x, y = images(network, 6)
     assert run(Target(network), x, y, plan("fgsm")).accuracy == 1.0
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torchscript"])
+def test_a_network_from_a_file_is_attacked_inside_as_its_module_is(kind: str, tmp_path: Path) -> None:
+    network, ids = transformer()
+    path, y = tmp_path / "net", network(ids).argmax(-1)
+    if kind == "onnx":
+        export_dynamo(network, (ids[:1],), path)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.jit.trace(network, ids[:1]).save(str(path))
+    loaded = lipcert.load(path, inputs=[lipcert.Ids((8,))], trust_pickle=True).module
+    assert loaded is not None
+    ways = {"norm": "token-l2", "eps": ["1/10", "1"], "attacks": ["fgsm"]}
+    ours, theirs = (lipcert.attack(each, ids, y, **ways) for each in (loaded, network))  # type: ignore[arg-type]
+    assert ours.robust_accuracy == theirs.robust_accuracy
+    assert torch.allclose(ours.adversarial, theirs.adversarial, atol=1e-4)
+
+
+def test_a_program_of_any_number_of_examples_may_hold_constants() -> None:
+    x = torch.rand(3, 4)
+    program = torch.export.export(Typed().eval(), (x,), dynamic_shapes=({0: torch.export.Dim("n")},))
+    bounds = [lipcert.bound(each, x[:1], seconds=0.0).upper for each in (program, export(Typed(), x[:1]))]
+    assert bounds[0] == bounds[1]

@@ -189,6 +189,7 @@ def test_a_network_that_writes_out_the_shape_of_images_is_attacked() -> None:
 @pytest.mark.parametrize("kind", ["onnx", "torchscript"])
 def test_a_network_from_a_file_is_attacked_inside_as_its_module_is(kind: str, tmp_path: Path) -> None:
     network, ids = transformer()
+    network.eval()
     path, y = tmp_path / "net", network(ids).argmax(-1)
     if kind == "onnx":
         export_dynamo(network, (ids[:1],), path)

@@ -25,7 +25,8 @@ class Block:
 
     paths: what each path adds to the step by its own bound, for sums of branches: "skip", "value" and "softmax" of
     attention, "mlp" for any other. step: the gain of the whole; below the sum of the paths where they are bounded
-    together. gain: from the source to here. share: of the logarithm of the bound; the shares add up to 1.
+    together. gain: from the source to here. share: of the bound's logarithm, adding up to 1; None where the
+    bound is at most 1.
     """
 
     name: str
@@ -66,7 +67,7 @@ def _over(gain: arb, before: arb) -> arb:
 
 
 def _share(step: arb, whole: float) -> float | None:
-    return ball.log10(step) / whole if step > 0 and math.isfinite(whole) and whole != 0 else None
+    return ball.log10(step) / whole if step > 0 and 0 < whole < math.inf else None
 
 
 def _main_line(graph: Graph, proof: Proof) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import lipcert
 from lipcert.bounds.engine import bound_graph
 from lipcert.certificate.check import check
 from lipcert.certificate.prove import silent
@@ -71,3 +72,17 @@ def test_a_network_of_unusual_shape_is_bounded_and_proved_again(name: str) -> No
         assert not [*shape_problems(certificate, "certificate"), *shape_problems(done.to_json(), "result")]
         assert certificate["upper"] == ball.to_text(done.ball)
         assert math.isclose(ball.up(check(certificate, graph, "")), done.upper, rel_tol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [0.05, 20.0])
+def test_shares_are_of_a_bound_above_one(scale: float) -> None:
+    torch.manual_seed(0)
+    layers = nn.Sequential(nn.Linear(4, 4), Lambda(lambda x: x + x.relu()), nn.Linear(4, 4)).eval()
+    last = layers[2]
+    assert isinstance(last, nn.Linear)
+    last.weight.data.mul_(scale)
+    found = lipcert.bound(layers, torch.zeros(1, 3, 4), norm="token-l2", seconds=0.0)
+    shares = [block.share for block in found.blocks]
+    assert shares
+    assert (found.upper > 1) == (scale > 1)
+    assert sum(share or 0.0 for share in shares) == pytest.approx(float(scale > 1))

@@ -25,9 +25,9 @@ def document_of(
     seconds: float, right: Tensor,
 ) -> dict[str, Any]:  # fmt: skip
     """found, certificate: None where there is none. seconds: of the whole run. right: (n,), without any attack."""
-    data = session.dataset
+    data, assumes = session.dataset, list(session.model.assumes)
     return {
-        "model": {"path": threat.setup.path, **identity(session.model)},
+        "model": {"path": threat.setup.path, **identity(session.model), **({"assumes": assumes} if assumes else {})},
         "data": {"name": data.name, "sha256": data.sha256, "examples": len(session.y)},
         "suite": threat.suite,
         "threat": tried(threat),

@@ -29,6 +29,8 @@ def show_run(found: "Found", *, as_json: bool) -> None:
         cells = [row["eps"], *(_share(row[key]) for key in ("clean", "attacked", "certified"))]
         table.add_row(*cells, *(_share(value) for value in row["by_attack"].values()))
     console().print(table)
+    for sentence in document["model"].get("assumes", ()):
+        details.print(Text(f"assumed           {sentence}"), soft_wrap=True)
     for line in _radii(found):
         details.print(line, soft_wrap=True)
     for line in _doubts(found):

@@ -89,7 +89,9 @@ def test_labelled_texts_of_several_lengths_are_attacked_and_certified(
     Path("lines.txt").write_text("0 good film\n1 bad\n0 good\n1 not film\n")
     asked = (saved(name), *IDS, "--data", "lines.txt", "--eps", "0.1", "--seconds", "0.1", "--json")
     assert run(monkeypatch, "certify", *asked) == ExitCode.OK
-    rows = json.loads(capsys.readouterr().out)["examples"]
+    found = json.loads(capsys.readouterr().out)
+    assert "tokens of id 0, which fill texts up, are masked" in found["model"]["assumes"]
+    rows = found["examples"]
     assert any(row["right"] for row in rows)
     assert all((row["certified_radius"] > 0) == row["right"] for row in rows)
     assert run(monkeypatch, "attack", *asked, *STEPS) == ExitCode.OK

@@ -31,6 +31,7 @@ from lipcert.rules.domain import Box, Domain, Everywhere
 from lipcert.rules.table import RULES
 from lipcert.rules.types import Reach
 from lipcert.stages import stage
+from lipcert.store.examples import certifies
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class Certified:
     ε is certified; 0 where the margin is not positive, and at most what the domain has room for. arithmetic: "enclosed"
     where the margins are rigorous lower bounds over the reals, "float64" where they were computed in float64 and
     lowered by an allowance for rounding.
+
+    A radius is proved up to the next float above it: see `certifies`.
     """
 
     norm: Norm
@@ -62,8 +65,9 @@ class Certified:
 
     def at(self, eps: Fraction) -> Tensor:
         """(n,): whether all labels of an example are certified for every perturbation of at most eps."""
-        limit = ball.up(ball.rational(eps.numerator, eps.denominator))
-        return (self.radius > limit).all(1)
+        if (room := _room(self.domain)) is not None and eps > room:
+            return torch.zeros(len(self.radius), dtype=torch.bool)
+        return torch.tensor([all(certifies(radius, eps) for radius in rows) for rows in self.radius.tolist()])
 
 
 def certify(
@@ -126,7 +130,7 @@ def certified(
         found.append(_one(graph, margins, point, label))
     margin, radius = torch.stack([each[0] for each in found]), torch.stack([each[1] for each in found])
     arithmetic = tuple(each[2] for each in found)
-    return Certified(norm, domain, run.upper * ROOM, margin, radius.clamp(max=_room(domain)), arithmetic)
+    return Certified(norm, domain, run.upper * ROOM, margin, _within(radius, domain), arithmetic)
 
 
 def _inside(program: ExportedProgram, graph: Graph, x: Tensor) -> Tensor:
@@ -135,12 +139,18 @@ def _inside(program: ExportedProgram, graph: Graph, x: Tensor) -> Tensor:
     return torch.cat([look_up(Probe((ids[None],)), False)[0] for ids in x])
 
 
-def _room(domain: Domain) -> float:
-    """How far from an example the domain reaches for certain; inf where perturbations stay in it by themselves:
+def _room(domain: Domain) -> Fraction | None:
+    """How far from an example the domain reaches for certain; None where perturbations stay in it by themselves:
     everywhere, and in a box without a radius, which is the range of the inputs."""
     if isinstance(domain, Everywhere) or (isinstance(domain, Box) and not domain.radius):
-        return math.inf
-    return ball.down(ball.rational(domain.radius.numerator, domain.radius.denominator))
+        return None
+    return domain.radius
+
+
+def _within(radius: Tensor, domain: Domain) -> Tensor:
+    """At most what the domain has room for."""
+    room = _room(domain)
+    return radius if room is None else radius.clamp(max=ball.down(ball.rational(room.numerator, room.denominator)))
 
 
 def _require_inside(points: Tensor, domain: Domain) -> None:
@@ -189,11 +199,14 @@ def _one(graph: Graph, margins: Margins, point: Tensor, label: Tensor) -> tuple[
 
 
 def _radius(gaps: np.ndarray, pairs: np.ndarray) -> float:
-    """The least gap/L, rounded down; 0 where some gap is not positive. Written so that NaN gives 0."""
+    """The least gap/L, rounded down so that the next float is below it too; 0 where some gap is not positive.
+
+    Written so that NaN gives 0.
+    """
     if not bool((gaps > 0).all()):
         return 0.0
-    with np.errstate(divide="ignore"):
-        least = float(np.nextafter(gaps / pairs, 0.0).min(initial=np.inf))
+    with np.errstate(divide="ignore", over="ignore"):
+        least = float(np.nextafter(np.nextafter(gaps / pairs, 0.0), 0.0).min(initial=np.inf))
     return least if least > 0 else 0.0
 
 

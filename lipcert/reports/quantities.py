@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from lipcert.reports.record import Document, Examples, Record, Rows
+from lipcert.store.examples import certifies
 from lipcert.store.run import BOUND
 
 Standing = Literal["proved", "measured"]
@@ -103,7 +104,7 @@ def certified_accuracy(record: Record, eps: Fraction | None) -> Reading | None:
     radii = [row["certified_radius"] for row in run.rows if row["right"]]
     if any(radius is None for radius in radii):
         return None
-    kept = sum(isinstance(radius, float) and radius > eps for radius in radii)  # floats compare with fractions exactly
+    kept = sum(certifies(radius, eps) for radius in radii)
     found = run.document
     domain = f" on {found['threat']['domain']}" if "threat" in found else ""
     claim = f"{found['norm']}{domain}, eps {eps}, from {found['source']}, {data_of(found)}"

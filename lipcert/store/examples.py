@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,22 @@ def require_columns(path: Path, columns: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
+def certifies(radius: Value, eps: Fraction) -> bool:
+    """Whether a certified radius, rounded down to a float, reaches eps: the next float is above it.
+
+    A proof of `radius` is one of every eps below the next float. NaN, null and 0 certify nothing.
+    """
+    if not isinstance(radius, float) or not radius > 0:
+        return False
+    above = math.nextafter(radius, math.inf)
+    return above == math.inf or above > eps  # floats compare with fractions exactly
+
+
 def inside(certified: float, attacked: float) -> bool:
-    """Whether an input that fools the network lies within the radius that is proved; what is no number does."""
-    return not certified <= attacked
+    """Whether an input that fools the network lies within the radius that is proved; what is no number does, and a
+    radius of 0 proves nothing.
+    """
+    return certified != 0 and not certified < attacked
 
 
 def beats(certified: float, attacked: float, margin64: float) -> bool:

@@ -1,18 +1,23 @@
 """Margins between two classes: none moves faster than its bound, and no attack succeeds within a radius."""
 
+import math
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lipcert.bounds.certify import certify
+from lipcert.bounds.certify import _radius, certify
 from lipcert.bounds.margins import margins_of
 from lipcert.bounds.run import prove_graph
 from lipcert.certificate.prove import silent
 from lipcert.graph.capture import capture, trace
 from lipcert.norms.norm import NORMS
 from lipcert.rules.domain import Box, Vocabulary
+from lipcert.store.examples import certifies
 from tests.soundness.attack import largest_ratio
 from tests.soundness.measure import Box as Points
 
@@ -127,6 +132,44 @@ def test_no_radius_reaches_further_than_the_domain() -> None:
     x, y = torch.tensor([[0.9, 0.1, 0.0]]), torch.tensor([0])
     assert certify(module, x, y, norm="l2", domain=Box(0, 1)).radius.item() > 0.5
     assert certify(module, x, y, norm="l2", domain=Box(0, 1, radius="1/4")).radius.item() == 0.25
+
+
+def test_an_example_that_is_safe_on_the_whole_domain_is_certified_up_to_its_edge() -> None:
+    module = nn.Linear(3, 2, bias=False).eval()
+    x = torch.tensor([[0.9, 0.1, 0.0]])
+    y = module(x).argmax(1)
+    with torch.no_grad():
+        module.weight.mul_(1000)
+    for text in ("1/100", "1/30", "3/1000", "1/4"):
+        eps = Fraction(text) / 1000
+        found = certify(module, x, y, norm="l2", domain=Box(0, 1, radius=str(eps)))
+        assert found.at(eps).all()
+        assert certifies(found.radius.item(), eps)
+        assert Fraction(found.radius.item()) <= eps
+        assert not found.at(eps + Fraction(1, 10**30)).any()
+
+
+positive = st.floats(min_value=5e-324, max_value=1e300)
+
+
+@given(gap=positive, bound=positive)
+def test_a_radius_is_proved_up_to_the_next_float(gap: float, bound: float) -> None:
+    radius = _radius(np.array([gap]), np.array([bound]))
+    if radius > 0:
+        assert Fraction(math.nextafter(radius, math.inf)) < Fraction(gap) / Fraction(bound)
+
+
+@given(radius=positive, eps=st.fractions(min_value=0, max_value=10**6))
+def test_a_budget_is_reached_exactly_below_the_next_float(radius: float, eps: Fraction) -> None:
+    assert certifies(radius, eps) == (eps < Fraction(math.nextafter(radius, math.inf)))
+    below = Fraction(radius)
+    assert certifies(radius, below)
+    assert not certifies(radius, Fraction(math.nextafter(radius, math.inf)))
+
+
+@pytest.mark.parametrize("radius", [0.0, -1.0, math.nan, None, "1.0"])
+def test_what_is_no_radius_certifies_nothing(radius: float | str | None) -> None:
+    assert not certifies(radius, Fraction(0))
 
 
 class LastToken(nn.Module):

@@ -10,7 +10,7 @@ from lipcert.reports.content import Tone
 from lipcert.reports.numbers import about, up
 from lipcert.reports.record import Examples, Record
 from lipcert.reports.stored import PROVED, STATED, Stated, about_run, claims, eps_text, label, stated
-from lipcert.store.examples import beats, explained, radii
+from lipcert.store.examples import beats, certifies, explained, radii
 
 Verdict = Literal["PROVED", "UPHELD", "VIOLATED", "FLAGGED", "NOT PROVED", "NOT STORED"]
 
@@ -122,7 +122,7 @@ def _order(run: Examples) -> Check:
 def _ordered(row: Mapping[str, Any], run: Examples) -> bool:
     """Examples that rounding alone fools within their certified radius are certified and not right under attack."""
     eps, proved = Fraction(row["eps"]), row["certified"] if row["certified"] is not None else 0.0
-    rounded = sum(attacked <= eps < certified for certified, attacked in explained(run.rows))
+    rounded = sum(attacked <= eps and certifies(certified, eps) for certified, attacked in explained(run.rows))
     above = (proved - row["attacked"]) * len(run.rows)
     return bool(above <= rounded + _ROOM and row["attacked"] <= row["clean"])
 

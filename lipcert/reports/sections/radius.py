@@ -9,7 +9,7 @@ from lipcert.reports.figures import radii as figure
 from lipcert.reports.figures.radii import Radii
 from lipcert.reports.record import Examples, Record
 from lipcert.reports.stored import eps_text
-from lipcert.store.examples import explained
+from lipcert.store.examples import explained, inside
 
 
 def radius(records: Sequence[Record]) -> Section | None:
@@ -67,7 +67,7 @@ def _points(run: Examples) -> Radii:
 
 
 def _words(each: Radii) -> str:
-    below = sum(not certified <= attacked for certified, attacked in each.fooled)
+    below = sum(inside(*both) for both in each.fooled)
     return f"{len(each.fooled)} points, {below} of them below the diagonal, and {len(each.spared)} examples not fooled"
 
 

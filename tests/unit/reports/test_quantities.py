@@ -1,5 +1,6 @@
 """Numbers out of stored results: what counts, what is none, and which way they are rounded."""
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -110,8 +111,8 @@ def test_shares_are_rounded_to_what_is_worse() -> None:
     assert Fraction(kept) < Fraction(2, 3)
 
 
-def test_an_example_certified_to_exactly_the_budget_does_not_count() -> None:
-    rows = [_row(True, 0.5, None), _row(True, 0.5000000001, None)]
+def test_an_example_certified_to_exactly_the_budget_counts_and_one_below_does_not() -> None:
+    rows = [_row(True, 0.5, None), _row(True, math.nextafter(0.5, 0), None)]
     run = _run(rows=rows, eps="1/2")
     assert _value("certified-accuracy", _record(attack=run), "1/2") == Decimal("0.5")
 

@@ -85,7 +85,8 @@ def test_a_result_that_is_no_proof_passes_for_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("radii", "expected", "seen"),
     [
-        ([(0.2, 0.2), (0.3, None)], "UPHELD", "0 of 1 examples"),
+        ([(0.2, 0.21), (0.3, None)], "UPHELD", "0 of 1 examples"),
+        ([(0.2, 0.2), (0.3, None)], "VIOLATED", "1 of 1 examples"),
         ([(0.2, 0.19), (0.3, 0.4)], "VIOLATED", "1 of 2 examples"),
         ([(None, 0.19), (None, None)], "NOT STORED", "no radius is certified"),
     ],

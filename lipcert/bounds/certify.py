@@ -8,16 +8,15 @@ import logging
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
 
-import numpy as np
 import torch
 from flint import arb
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from lipcert.bounds.alike import alike
-from lipcert.bounds.margins import Margins, margins_of
+from lipcert.bounds.example import Arithmetic, one_example
+from lipcert.bounds.margins import margins_of
 from lipcert.bounds.run import Run, prove_graph
 from lipcert.certificate.document import ROOM
 from lipcert.certificate.prove import Progress, silent
@@ -28,19 +27,10 @@ from lipcert.graph.probe import Probe, from_inside
 from lipcert.norms import ball
 from lipcert.norms.norm import NORMS, Norm
 from lipcert.rules.domain import Box, Domain, Everywhere
-from lipcert.rules.table import RULES
-from lipcert.rules.types import Reach
 from lipcert.stages import stage
 from lipcert.store.examples import certifies
 
 _LOG = logging.getLogger(__name__)
-
-Arithmetic = Literal["enclosed", "float64"]
-
-_WIDEST = 1e-6
-"""Enclosures of the outputs may be so wide, relative to the largest; beyond, float64 says more, and proves less."""
-_ALLOWANCE = 1e-9
-"""What is taken off a margin that was computed in float64, relative to the largest output, for its rounding."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +117,7 @@ def certified(
     found = []
     for place, (point, label) in enumerate(zip(points, labels, strict=True)):
         progress("certifying", place, len(points))
-        found.append(_one(graph, margins, point, label))
+        found.append(one_example(graph, margins, point, label))
     margin, radius = torch.stack([each[0] for each in found]), torch.stack([each[1] for each in found])
     arithmetic = tuple(each[2] for each in found)
     return Certified(norm, domain, run.upper * ROOM, margin, _within(radius, domain), arithmetic)
@@ -182,50 +172,3 @@ def _labels(graph: Graph, y: Tensor) -> Tensor:
             hint="Check that data and network belong together.",
         )
     return labels
-
-
-def _one(graph: Graph, margins: Margins, point: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Arithmetic]:
-    """Margins and radii of the rows of one example."""
-    lo, hi, arithmetic = _outputs(graph, point)
-    classes = lo.shape[-1]
-    margin, radius = [], []
-    for low, high, y in zip(lo.reshape(-1, classes), hi.reshape(-1, classes), label.tolist(), strict=True):
-        gaps = np.nextafter(low[y] - high, -np.inf)
-        others = np.arange(classes) != y
-        pairs = margins.against(y, classes)
-        margin.append(float(gaps[others].min(initial=np.inf)))
-        radius.append(_radius(gaps[others], pairs[others]))
-    return torch.tensor(margin, dtype=torch.float64), torch.tensor(radius, dtype=torch.float64), arithmetic
-
-
-def _radius(gaps: np.ndarray, pairs: np.ndarray) -> float:
-    """The least gap/L, rounded down so that the next float is below it too; 0 where some gap is not positive.
-
-    Written so that NaN gives 0.
-    """
-    if not bool((gaps > 0).all()):
-        return 0.0
-    with np.errstate(divide="ignore", over="ignore"):
-        least = float(np.nextafter(np.nextafter(gaps / pairs, 0.0), 0.0).min(initial=np.inf))
-    return least if least > 0 else 0.0
-
-
-def _outputs(graph: Graph, point: Tensor) -> tuple[np.ndarray, np.ndarray, Arithmetic]:
-    """The interval of every output at one point: a rigorous enclosure where that is narrow, else float64 and room."""
-    reach = _enclosure(graph, point)
-    size = float(np.abs(reach.magnitude).max())
-    if reach.bounded and float((reach.hi - reach.lo).max()) <= _WIDEST * size:
-        return np.asarray(reach.lo), np.asarray(reach.hi), "enclosed"
-    with torch.no_grad():
-        value = graph(point[None].double())[0].numpy()
-    room = _ALLOWANCE * (1 + float(np.abs(value).max()))
-    return value - room, value + room, "float64"
-
-
-def _enclosure(graph: Graph, point: Tensor) -> Reach:
-    value = point.double().reshape(graph.nodes[graph.source].shape).numpy()
-    found = {graph.source: Reach(value, value)}
-    for node in graph.nodes.values():
-        if node.op != "input":
-            found[node.name] = RULES[node.op].reach(node, [found[name] for name in node.inputs])
-    return found[graph.output]

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lipcert.bounds.certify import _radius, certify
+from lipcert.bounds.certify import certify
+from lipcert.bounds.example import least_radius
 from lipcert.bounds.margins import margins_of
 from lipcert.bounds.run import prove_graph
 from lipcert.certificate.prove import silent
@@ -154,7 +155,7 @@ positive = st.floats(min_value=5e-324, max_value=1e300)
 
 @given(gap=positive, bound=positive)
 def test_a_radius_is_proved_up_to_the_next_float(gap: float, bound: float) -> None:
-    radius = _radius(np.array([gap]), np.array([bound]))
+    radius = least_radius(np.array([gap]), np.array([bound]))
     if radius > 0:
         assert Fraction(math.nextafter(radius, math.inf)) < Fraction(gap) / Fraction(bound)
 

@@ -26,6 +26,7 @@ def document_of(
 ) -> dict[str, Any]:  # fmt: skip
     """found, certificate: None where there is none. seconds: of the whole run. right: (n,), without any attack."""
     data, assumes = session.dataset, list(session.model.assumes)
+    computed = certificate.arithmetic.count("float64") if certificate is not None else 0
     return {
         "model": {"path": threat.setup.path, **identity(session.model), **({"assumes": assumes} if assumes else {})},
         "data": {"name": data.name, "sha256": data.sha256, "examples": len(session.y)},
@@ -39,7 +40,9 @@ def document_of(
         "accuracy": [_accuracy(eps, i, right, found, certificate) for i, eps in enumerate(threat.plan.eps)],
         "counters": _counters(found),
         "flags": [{"name": flag.name, "sentence": flag.sentence} for flag in (found.flags if found else ())],
-    } | ({"command": threat.command} if threat.command else {})
+        **({"float64_margins": computed} if computed else {}),
+        **({"command": threat.command} if threat.command else {}),
+    }
 
 
 def identity(model: Model) -> dict[str, Any]:

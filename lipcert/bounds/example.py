@@ -13,7 +13,7 @@ from lipcert.rules.types import Reach
 
 Arithmetic = Literal["enclosed", "float64"]
 
-_WIDEST = 1e-6
+_WIDEST = 1e-4
 """Enclosures of the outputs may be so wide, relative to the largest; beyond, float64 says more, and proves less."""
 _ALLOWANCE = 1e-9
 """What is taken off a margin that was computed in float64, relative to the largest output, for its rounding."""
@@ -65,5 +65,5 @@ def _enclosure(graph: Graph, point: Tensor) -> Reach:
     found = {graph.source: Reach(value, value)}
     for node in graph.nodes.values():
         if node.op != "input":
-            found[node.name] = RULES[node.op].reach(node, [found[name] for name in node.inputs])
+            found[node.name] = RULES[node.op].reach(node, [found[name] for name in node.inputs]).over(node.shape)
     return found[graph.output]

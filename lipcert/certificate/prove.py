@@ -115,7 +115,7 @@ def values(
 
 def _at_source(graph: Graph, node: Node, norm: Norm, walked: Norm, domain: Domain) -> Fact:
     reach = domain.reach(node.shape, norm, graph.table)
-    reach = Reach(np.broadcast_to(reach.lo, node.shape), np.broadcast_to(reach.hi, node.shape))
+    reach = reach.over(node.shape)
     if not walked.by_token:
         return Fact(_UNKNOWN, reach)
     return Fact(_UNKNOWN, reach, domain.size(node.shape, norm, graph.table), rows(node.shape))
@@ -123,7 +123,7 @@ def _at_source(graph: Graph, node: Node, norm: Norm, walked: Norm, domain: Domai
 
 def _value(node: Node, norm: Norm, inputs: Sequence[Fact], way: Passage, prover: RegionProver) -> Fact:
     rule, groups = RULES[node.op], way.groups
-    reach = rule.reach(node, [fact.reach for fact in inputs])
+    reach = rule.reach(node, [fact.reach for fact in inputs]).over(node.shape)
     if groups is None:
         return Fact(_UNKNOWN, reach)
     size = groups.norm(reach.magnitude) if reach.bounded else arb("inf")
@@ -143,7 +143,7 @@ def _tightened(fact: Fact) -> Fact:
     if not np.isfinite(largest):
         return fact
     lo, hi = np.maximum(once(fact.reach.lo), -largest), np.minimum(once(fact.reach.hi), largest)
-    return replace(fact, reach=Reach(np.broadcast_to(lo, shape), np.broadcast_to(hi, shape)))
+    return replace(fact, reach=Reach(lo, hi).over(shape))
 
 
 def prove(

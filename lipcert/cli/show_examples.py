@@ -31,6 +31,9 @@ def show_run(found: "Found", *, as_json: bool) -> None:
     console().print(table)
     for sentence in document["model"].get("assumes", ()):
         details.print(Text(f"assumed           {sentence}"), soft_wrap=True)
+    if computed := document.get("float64_margins"):
+        told = f"the margins of {computed} examples, less an allowance for rounding: not enclosed, so not proved"
+        details.print(Text(f"in float64        {told}"), soft_wrap=True)
     for line in _radii(found):
         details.print(line, soft_wrap=True)
     for line in _doubts(found):

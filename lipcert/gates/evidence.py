@@ -96,7 +96,9 @@ def _required(found: Reading | None, rule: Gate, record: Record) -> Reading:
             hint="See what lipcert bound or lipcert attack says of the model.",
         )
     if QUANTITIES[rule.quantity].standing == "proved" and found.standing != "proved":
-        raise InputError(f"{rule.quantity} of {rule.model} is {found.standing}, not proved.", hint="Prove it.")
+        raise InputError(
+            f"{rule.quantity} of {rule.model} is {found.standing}, not proved: {found.claim}.", hint="Prove it."
+        )
     return found
 
 

@@ -15,6 +15,7 @@ from lipcert.norms.dense import frobenius_upper, prove_linf
 from lipcert.norms.norm import Norm
 from lipcert.rules.grouping import by_row, same
 from lipcert.rules.interval import affine_forward, affine_reach, constant64, entrywise_reach
+from lipcert.rules.narrow import is_narrow
 from lipcert.rules.types import Fact, Linear, Node, Prover, Reach, Rule
 
 
@@ -43,8 +44,11 @@ _ROW_REACH = affine_reach(_LINEAR)
 
 
 def _linear_reach(node: Node, reaches: Sequence[Reach]) -> Reach:
-    """One row for all: the image of the smallest box that holds every row of the input."""
+    """One row for all: the image of the smallest box that holds every row of the input; of a point its rows apart."""
     given, lead = reaches[0], tuple(range(len(node.shape) - 1))
+    if lead and is_narrow(given):
+        rows: Reach = _ROW_REACH(node, [given.over((*node.shape[:-1], node.consts["weight"].shape[1]))])
+        return rows
     row = Reach(given.lo.min(axis=lead), given.hi.max(axis=lead)) if lead else given
     one = replace(node, shape=node.shape[-1:])
     image = _ROW_REACH(one, [row])

@@ -21,6 +21,7 @@ from torch import Tensor
 from lipcert.norms import ball
 from lipcert.norms.norm import Norm
 from lipcert.rules.groups import Groups, rows
+from lipcert.rules.narrow import attended, is_narrow, within
 from lipcert.rules.types import Array, Fact, Grouping, Node, Prover, Reach, Rule
 
 
@@ -41,8 +42,12 @@ def _forward(node: Node, inputs: Sequence[Tensor]) -> Tensor:
 
 
 def _reach(node: Node, reaches: Sequence[Reach]) -> Reach:
-    # A mean of the values over the keys, entry by entry.
-    v = reaches[2]
+    near = attended(node, reaches) if all(map(is_narrow, reaches)) else None
+    return within(_mean(node, reaches[2]), near)
+
+
+def _mean(node: Node, v: Reach) -> Reach:
+    """Of the values over the keys, entry by entry."""
     lo, hi = v.lo.min(axis=-2, keepdims=True), v.hi.max(axis=-2, keepdims=True)
     repeat = int(node.attrs["group"])
     if repeat > 1:

@@ -66,7 +66,7 @@ def affine_reach(linear: Linear):  # type: ignore[no-untyped-def]
     """
 
     def reach(node: Node, reaches: Sequence[Reach]) -> Reach:
-        boxes = [_centred(r) for r in reaches]
+        boxes = [centred(r) for r in reaches]
         shift = np.asarray(offset(node))
         centre = _run(linear, node, [c for c, _, _ in boxes], False) + shift
         radius = _run(linear, node, [r for _, r, _ in boxes], True)
@@ -82,7 +82,7 @@ def affine_reach(linear: Linear):  # type: ignore[no-untyped-def]
     return reach
 
 
-def _centred(reach: Reach) -> tuple[Array, Array, Mask]:
+def centred(reach: Reach) -> tuple[Array, Array, Mask]:
     """Centre, radius and the mask of entries without a finite box (there: 0, 0, True)."""
     unbounded = ~(np.isfinite(reach.lo) & np.isfinite(reach.hi) & (reach.magnitude < 2.0**1000))
     lo, hi = np.where(unbounded, 0.0, reach.lo), np.where(unbounded, 0.0, reach.hi)

@@ -14,6 +14,7 @@ from torch import Tensor
 from lipcert.norms import ball
 from lipcert.norms.norm import Norm
 from lipcert.rules.grouping import in_chunks
+from lipcert.rules.narrow import is_narrow, normalised, within
 from lipcert.rules.types import Fact, Node, Prover, Reach, Rule
 
 
@@ -28,7 +29,8 @@ def _forward(node: Node, inputs: Sequence[Tensor]) -> Tensor:
 def _reach(node: Node, reaches: Sequence[Reach]) -> Reach:
     # |z_i| / √(Σz²/d + eps) <= √d, because z_i² <= Σz².
     size = np.nextafter(np.sqrt(node.attrs["features"]), np.inf)
-    return Reach(np.full(node.shape, -size), np.full(node.shape, size))
+    whole = Reach(np.full(node.shape, -size), np.full(node.shape, size))
+    return within(whole, normalised(node, reaches[0]) if is_narrow(reaches[0]) else None)
 
 
 def _least_square(node: Node, reach: Reach) -> arb:

@@ -57,6 +57,10 @@ class Reach:
         if not bool(np.all(self.lo <= self.hi)):
             raise ValueError("a reach needs lo <= hi everywhere, and no NaN")
 
+    def over(self, shape: tuple[int, ...]) -> "Reach":
+        """The same, of this shape."""
+        return Reach(np.broadcast_to(self.lo, shape), np.broadcast_to(self.hi, shape))
+
     @property
     def magnitude(self) -> Array:
         """Entrywise bound on |x|."""

@@ -77,9 +77,34 @@ def test_radii_of_several_windows_are_certified(
 ) -> None:
     arguments = ("certify", gpt, "--data", "shakespeare", "--eps", "0.001", "--limit", "40", "--seconds", "0.2")
     assert run(monkeypatch, *arguments, "--json") == ExitCode.OK
-    rows = json.loads(capsys.readouterr().out)["examples"]
+    found = json.loads(capsys.readouterr().out)
+    rows = found["examples"]
+    assert "float64_margins" not in found
     assert any(row["right"] for row in rows)
     assert all((row["certified_radius"] > 0) == row["right"] for row in rows)
+
+
+def test_margins_that_are_too_wide_to_be_enclosed_are_told(
+    gpt: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("lipcert.bounds.example._WIDEST", 0.0)
+    arguments = (
+        "certify",
+        gpt,
+        "--data",
+        "shakespeare",
+        "--eps",
+        "0.001",
+        "--limit",
+        "2",
+        "--seconds",
+        "0",
+        "--out",
+        "run",
+    )
+    assert run(monkeypatch, *arguments) == ExitCode.OK
+    assert "the margins of 2 examples" in capsys.readouterr().out
+    assert json.loads(Path("run/certify.json").read_text())["float64_margins"] == 2
 
 
 def test_the_session_answers_at_the_last_token(gpt: str) -> None:

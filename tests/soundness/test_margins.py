@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from lipcert.architectures import build
 from lipcert.bounds.certify import certify
 from lipcert.bounds.example import least_radius
 from lipcert.bounds.margins import margins_of
@@ -124,6 +125,21 @@ def test_examples_with_masks_of_their_own_are_not_certified_by_that_of_the_first
         assert alone.margin.item() == pytest.approx(best - second, abs=1e-5)
         assert together.margin[i].item() == pytest.approx(alone.margin.item(), rel=1e-9)
         assert together.radius[i].item() == pytest.approx(alone.radius.item(), rel=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["gpt", "encoder"])
+def test_the_margins_of_transformers_are_enclosed(kind: str) -> None:
+    torch.manual_seed(0)
+    more: dict[str, object] = {"classes": 3} if kind == "encoder" else {"zero_init": False}
+    sizes = {"vocabulary": 11, "context": 6, "width": 8, "layers": 3, "heads": 2}
+    module, ids = build(kind, sizes | more).eval(), torch.randint(11, (3, 6))
+    outputs = module(ids)
+    found = certify(module, ids, outputs.argmax(-1), norm="token-l2", domain=Vocabulary(), seconds=0.0)
+    assert found.arithmetic == ("enclosed",) * 3
+    best = module.double()(ids).topk(2).values
+    gaps = (best[..., 0] - best[..., 1]).reshape(found.margin.shape)
+    assert bool((found.margin <= gaps + 1e-12).all())
+    assert bool((found.margin >= gaps - 1e-4 * outputs.abs().max()).all())
 
 
 def test_no_radius_reaches_further_than_the_domain() -> None:

@@ -196,3 +196,15 @@ def test_accuracy_of_validation_data_counts_where_no_examples_are_stored() -> No
 def test_stored_budgets_are_told_in_order() -> None:
     record = _record(attack=_run(eps="1/2"), certify=_run("certify", eps="1/10"))
     assert eps_of(record) == [Fraction(1, 10), Fraction(1, 2)]
+
+
+def test_radii_from_margins_that_were_not_enclosed_are_not_called_proved() -> None:
+    for computed, standing in ((0, "proved"), (1, "measured")):
+        run = _run()
+        told = {"float64_margins": computed} if computed else {}
+        reading = QUANTITIES["certified-accuracy"].read(
+            _record(attack=Examples({**run.document, **told}, run.rows)), Fraction("1/10")
+        )
+        assert reading is not None
+        assert reading.standing == standing
+        assert ("1 margins in float64" in reading.claim) is bool(computed)

@@ -13,7 +13,7 @@ from lipcert.rules.types import Reach
 
 Arithmetic = Literal["enclosed", "float64"]
 
-_WIDEST = 1e-4
+_WIDEST = 1e-3
 """Enclosures of the outputs may be so wide, relative to the largest; beyond, float64 says more, and proves less."""
 _ALLOWANCE = 1e-9
 """What is taken off a margin that was computed in float64, relative to the largest output, for its rounding."""

@@ -28,26 +28,35 @@ def is_narrow(reach: Reach) -> bool:
 
 
 def attended(node: Node, reaches: Sequence[Reach]) -> Reach | None:
-    """softmax(a) v, for logits a within ρ of those of the centres; None where that says nothing. Reaches of full shape.
+    """softmax(a) v, for logits a near those of the centres; None where that says nothing. Reaches of full shape.
 
-    Weights move by a factor between e^(-2ρ) and e^(2ρ) when no logit moves by more than ρ.
+    With weights P of the centres and a_s moved by at most ρ_s, P_s moves by a factor between e^-(ρ_s + σ) and
+    e^(ρ_s + σ), for σ = log Σ P_j e^ρ_j: the sum that divides moves by one between e^-σ (Cauchy and Schwarz) and e^σ.
+    Weights add up to 1 before and after, so one vector may be taken off all values.
     """
     repeat = int(node.attrs["group"])
     q, k, v = (_box(reach, each) for reach, each in zip(reaches, (1, repeat, repeat), strict=True))
     logits, apart = _logits(node, q, k)
-    moved = 2 * apart.max(axis=-1, keepdims=True)
-    if not float(moved.max()) < 1:
+    if not float(apart.max()) < 0.5:
         return None
     falls = logits - logits.max(axis=-1, keepdims=True)
     powers = np.exp(falls)
     weights = powers / powers.sum(axis=-1, keepdims=True)
     terms = ball.up(2 * ball.gamma(weights.shape[-1] + 64))
-    factor = np.expm1((moved + _exp_error(falls) + terms) * (1 + 1e-12))
+    computed = _exp_error(falls) + terms
+    shared = np.log1p((weights * np.expm1(apart)).sum(axis=-1, keepdims=True) * (1 + 1e-9))
+    factor = np.expm1((apart + shared + 2 * computed) * (1 + 1e-9))
     value, spread = v
+    middle = value.min(axis=-2, keepdims=True) / 2 + value.max(axis=-2, keepdims=True) / 2
+    rest = value - middle
     size = np.abs(value) + spread
-    error = (factor + terms) * (weights @ size) + (1 + factor) * (weights @ spread)
+    error = (
+        (weights * factor) @ np.abs(rest)
+        + (weights * (1 + factor)) @ spread
+        + terms * (np.abs(middle) + weights @ size)
+    )
     error = error * (1 + 1e-9) + _TINY * (1 + size.sum(axis=-2, keepdims=True))
-    return _around(weights @ value, error)
+    return _around(middle + weights @ rest, error)
 
 
 def _box(reach: Reach, repeat: int) -> tuple[Array, Array]:

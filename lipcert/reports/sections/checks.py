@@ -101,6 +101,12 @@ def _radii(run: Examples) -> Check:
     right = sum(bool(row["right"]) for row in run.rows)
     seen = f"{beaten} of {len(rows)} examples that an attack fools; {right - len(rows)} more are right and never fooled"
     seen += f"; {rounded} {_ROUNDING}" if rounded else ""
+    computed = run.document.get("float64_margins")
+    seen += (
+        f"; the margins of {computed} were computed in float64 and not enclosed: their radii are not proved"
+        if computed
+        else ""
+    )
     seen += f". {_UNKNOWN}" if beaten and "margin64" not in run.rows[0] else ""
     return Check(_RADII, "VIOLATED" if beaten else "UPHELD", seen)
 

@@ -43,7 +43,7 @@ class Certified:
     where the margins are rigorous lower bounds over the reals, "float64" where they were computed in float64 and
     lowered by an allowance for rounding.
 
-    A radius is proved up to the next float above it: see `certifies`.
+    A radius is proved up to the next float above it, as far as the domain has room: see `certifies`.
     """
 
     norm: Norm

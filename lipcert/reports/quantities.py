@@ -104,15 +104,22 @@ def certified_accuracy(record: Record, eps: Fraction | None) -> Reading | None:
     radii = [row["certified_radius"] for row in run.rows if row["right"]]
     if any(radius is None for radius in radii):
         return None
-    kept = sum(certifies(radius, eps) for radius in radii)
     found = run.document
-    domain = f" on {found['threat']['domain']}" if "threat" in found else ""
+    place = found["threat"]["domain"] if "threat" in found else ""
+    kept = sum(certifies(radius, eps) for radius in radii) if _has_room(place, eps) else 0
+    domain = f" on {place}" if place else ""
     claim = f"{found['norm']}{domain}, eps {eps}, from {found['source']}, {data_of(found)}"
     if computed := found.get("float64_margins"):
         return _share(
             kept, run, f"{found['kind']}.json", f"{claim}, {computed} margins in float64", standing="measured"
         )
     return _share(kept, run, f"{found['kind']}.json", claim, standing="proved")
+
+
+def _has_room(domain: str, eps: Fraction) -> bool:
+    """Whether a domain that reaches some way from its points, "vocabulary+1/100", reaches as far as eps."""
+    radius = domain.partition("+")[2]
+    return not radius or eps <= Fraction(radius)
 
 
 def largest_activation(record: Record, eps: Fraction | None = None) -> Reading | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lipcert.norms import ball
-from lipcert.rules.interval import centred
+from lipcert.rules.interval import centred, constant64
 from lipcert.rules.types import Array, Node, Reach
 
 _NARROW = 1e-2
@@ -36,8 +36,9 @@ def attended(node: Node, reaches: Sequence[Reach]) -> Reach | None:
     """
     repeat = int(node.attrs["group"])
     q, k, v = (_box(reach, each) for reach, each in zip(reaches, (1, repeat, repeat), strict=True))
-    logits, apart = _logits(node, q, k)
-    if not float(apart.max()) < 0.5:
+    with np.errstate(over="ignore", invalid="ignore"):  # what is no number is not below
+        logits, apart = _logits(node, q, k)
+    if not (float(apart.max()) < 0.5 and abs(float(node.attrs["scale"])) < 1e100):
         return None
     falls = logits - logits.max(axis=-1, keepdims=True)
     powers = np.exp(falls)
@@ -74,7 +75,7 @@ def _exp_error(falls: Array) -> Array:
 def _logits(node: Node, q: tuple[Array, Array], k: tuple[Array, Array]) -> tuple[Array, Array]:
     """Those of the centres, -inf where they are masked, and how far from them the others can be, 0 there."""
     scale = float(node.attrs["scale"])
-    bias = node.consts["bias"].double().numpy() if "bias" in node.consts else np.zeros(())
+    bias = constant64(node, "bias").numpy() if "bias" in node.consts else np.zeros(())
     (query, around), (key, near) = q, (np.swapaxes(k[0], -1, -2), np.swapaxes(k[1], -1, -2))
     logits = scale * (query @ key) + bias
     reach = np.abs(query) @ near + around @ (np.abs(key) + near)

@@ -39,7 +39,8 @@ def require_columns(path: Path, columns: Sequence[Mapping[str, Any]]) -> None:
 def certifies(radius: Value, eps: Fraction) -> bool:
     """Whether a certified radius, rounded down to a float, reaches eps: the next float is above it.
 
-    A proof of `radius` is one of every eps below the next float. NaN, null and 0 certify nothing.
+    A proof of `radius` is one of every eps below the next float that the domain has room for. NaN, null and 0 certify
+    nothing.
     """
     if not isinstance(radius, float) or not radius > 0:
         return False

@@ -113,3 +113,17 @@ def test_rows_of_a_linear_layer(seed: int, size: float, width: float) -> None:
     offset = consts["offset"].numpy().astype(Long)
     found = require_held(node, [boxes(rng, (1, 3, 6), size, width)], lambda x: x @ weight.T.astype(Long) + offset, rng)
     assert (found.hi - found.lo).max() <= 40 * (width + 1e-14) * (size + 1)
+
+
+@pytest.mark.parametrize("least", [-3.4e38, -1e308, float(np.finfo(np.float64).min)])
+def test_a_bias_may_be_a_parameter_and_a_mask_of_any_size(least: float) -> None:
+    bias = torch.tensor([[0.0, least, 1.0]] * 2, dtype=torch.float64, requires_grad=True)
+    node = Node("a", "attention", ("q", "k", "v"), (1, 1, 2, 3), {"scale": 0.5, "group": 1}, {"bias": bias}, "", "")
+    rng = np.random.default_rng(0)
+    given_boxes = [boxes(rng, shape, 1.0, 0.0) for shape in ((1, 1, 2, 4), (1, 1, 3, 4), (1, 1, 3, 3))]
+    q, k, v = (reach.lo for reach in given_boxes)
+    powers = np.exp(0.5 * (q @ k[:, :, [0, 2]].swapaxes(-1, -2)) + np.array([0.0, 1.0]))
+    value = (powers / powers.sum(-1, keepdims=True)) @ v[:, :, [0, 2]]
+    found = RULES["attention"].reach(node, given_boxes)
+    assert (np.abs(found.lo - value) < 1e-12).all()
+    assert (np.abs(found.hi - value) < 1e-12).all()

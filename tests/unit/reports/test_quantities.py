@@ -117,6 +117,14 @@ def test_an_example_certified_to_exactly_the_budget_counts_and_one_below_does_no
     assert _value("certified-accuracy", _record(attack=run), "1/2") == Decimal("0.5")
 
 
+def test_nothing_is_certified_beyond_the_domain() -> None:
+    rows = [_row(True, 0.1, None)]
+    for eps, expected in (("1/10", 1), ("10000000000000000001/100000000000000000000", 0)):
+        run = _run(rows=rows, eps=eps)
+        run.document["threat"] = {"domain": "vocabulary+1/10"}  # type: ignore[index]
+        assert _value("certified-accuracy", _record(attack=run), eps) == expected
+
+
 def test_an_example_fooled_at_exactly_the_budget_has_fallen() -> None:
     run = _run(rows=[_row(True, 0.1, 0.5)], eps="1/2")
     assert _value("attacked-accuracy", _record(attack=run), "1/2") == 0

@@ -13,6 +13,7 @@ from lipcert.rules.interval import centred, constant64
 from lipcert.rules.types import Array, Node, Reach
 
 _NARROW = 1e-2
+"""Relative to the largest entry. What is wider is enclosed by the cheaper rules: a matter of cost, not of proof."""
 _LEAST, _ULPS = -746.0, 8.0
 """Below the first, exp is 0 in binary64, and in truth below the normal range; above, it errs by so many units."""
 _TINY = 1e-290
